@@ -1,0 +1,269 @@
+"""The training loop: forward, loss, backward, update; and between updates look, save and listen.
+
+Loss of an update = sum over its label tokens / their number, however it is cut into micro-batches.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine import events
+from engine.commands import Command
+from engine.config import Config
+from engine.data.frozen import Frozen
+from engine.errors import Problem
+from engine.judge.held_out import RowLosses, fixed_part, held_out_losses
+from engine.model.attend import by_document
+from engine.model.loss import label_losses
+from engine.train import checkpoint
+from engine.train.batches import micro_batches, rows_of_step
+from engine.train.checkpoint import State
+from engine.train.machine import memory_bytes
+from engine.train.optimizer import Optimizer
+from engine.train.plan import LEAST_BUDGET, Plan
+from engine.train.report import Report
+from engine.train.schedule import learning_rate
+
+
+@dataclass
+class Job:
+    """Everything a training has in hand. `wants_stop` is set by a command or a signal.
+
+    `loss_of_all` is the newest held-out loss over every row.
+    """
+
+    run: Path
+    config: Config
+    plan: Plan
+    data: Frozen
+    model: Any
+    tokenizer: Any
+    optimizer: Optimizer
+    report: Report
+    state: State
+    budget: int
+    wants_stop: bool = False
+    loss_of_all: float = math.nan
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """What a forward and backward over one batch of rows gave; `loss` is the mean over label tokens."""
+
+    loss: float
+    tokens: int
+    label_tokens: int
+
+
+def train(job: Job) -> bool:
+    """Do the updates that are left; True when all were done, False when stopped before."""
+    job.model.train()
+    if job.plan.padded:
+        return _train(job)
+    with by_document(job.model):
+        return _train(job)
+
+
+def _train(job: Job) -> bool:
+    if job.state.step == 0:
+        look(job, 0, every_row=True)
+    job.report.say(events.PhaseBegan("training"))
+    for step in range(job.state.step, job.plan.total_steps):
+        obey(job)
+        if job.wants_stop:
+            save(job)
+            return False
+        update(job, step)
+        if step + 1 in job.plan.eval_steps:
+            look_and_save(job)
+    keep_the_best(job)
+    return True
+
+
+def update(job: Job, step: int) -> None:
+    """One update of the weights, from the rows that `step` names."""
+    began = time.perf_counter()
+    train, plan = job.config.train, job.plan
+    rows = rows_of_step(step, len(job.data.train), train.batch_size, train.seed, train.shuffle)
+    found = gradients_within_memory(job, step, rows)
+    norm = float(job.optimizer.clip(train.max_grad_norm))
+    if not math.isfinite(found.loss) or not math.isfinite(norm):
+        refuse_nonfinite(job, step, rows, found.loss)
+    rate = learning_rate(step, plan.total_steps, plan.learning_rate, train.schedule, train.warmup)
+    job.optimizer.step(rate)
+    job.state = replace(job.state, step=step + 1)
+    seconds = time.perf_counter() - began
+    job.report.say(
+        events.Step(
+            step=step + 1,
+            total_steps=plan.total_steps,
+            epoch=round((step + 1) / plan.steps_per_epoch, 4),
+            loss=found.loss,
+            learning_rate=rate,
+            grad_norm=norm,
+            tokens=found.tokens,
+            label_tokens=found.label_tokens,
+            seconds=seconds,
+            tokens_per_second=found.tokens / seconds,
+            memory_bytes=memory_bytes(plan.device),
+        )
+    )
+
+
+def gradients(job: Job, step: int, rows: np.ndarray) -> Gradients:
+    """Sum the gradients of the mean loss over all label tokens of `rows`, micro-batch by micro-batch."""
+    torch.manual_seed(
+        job.config.train.seed * 1_000_003 + step
+    )  # dropout: a function of the step too
+    micros = micro_batches(
+        job.data.train, rows, job.budget, job.plan.device, padded=job.plan.padded
+    )
+    label_tokens = sum(micro.label_tokens for micro in micros)
+    total = torch.zeros((), device=job.plan.device)
+    for micro in micros:
+        loss = label_losses(job.model, micro).sum()
+        (loss / label_tokens).backward()
+        total += loss.detach()
+    return Gradients(float(total) / label_tokens, sum(m.tokens for m in micros), label_tokens)
+
+
+def gradients_within_memory(job: Job, step: int, rows: np.ndarray) -> Gradients:
+    """The same, begun again with half the token budget whenever the device runs out of memory."""
+    while True:
+        try:
+            return gradients(job, step, rows)
+        except torch.OutOfMemoryError:
+            if job.budget <= LEAST_BUDGET:
+                raise
+        job.optimizer.clear()
+        torch.cuda.empty_cache()
+        before, job.budget = job.budget, max(LEAST_BUDGET, job.budget // 2)
+        job.report.say(events.OutOfMemory(step=step, before=before, after=job.budget))
+
+
+def refuse_nonfinite(job: Job, step: int, rows: np.ndarray, loss: float) -> None:
+    """Stop before the update that would spoil the weights, and name the rows."""
+    what = "gradient" if math.isfinite(loss) else "loss"
+    numbers = [int(job.data.train.rows[r]) for r in rows]
+    job.report.say(events.NonFinite(step=step + 1, what=what, rows=numbers))
+    raise Problem(
+        f"step {step + 1}",
+        f"the {what} is not a number; the weights were not touched by it (rows {_some(numbers)})",
+        "try a third of the learning rate, or look at these rows",
+    )
+
+
+def look_and_save(job: Job) -> None:
+    """Measure the held-out loss, then keep a checkpoint, marked best when it is."""
+    at_end = job.state.step == job.plan.total_steps
+    seen = look(job, job.state.step, every_row=at_end) if len(job.data.eval) else None
+    if seen is not None:
+        best = job.state.best_loss
+        if best is None or seen.loss < best:
+            job.state = replace(job.state, best_step=job.state.step, best_loss=seen.loss)
+    save(job)
+    job.report.say(events.PhaseBegan("training"))
+
+
+def look(job: Job, step: int, *, every_row: bool) -> RowLosses | None:
+    """Report the held-out loss after `step` updates; returns it on the fixed part, which compares over steps."""
+    side = job.data.eval
+    if not len(side):
+        return None
+    part = fixed_part(len(side), job.plan.eval_rows, job.config.train.seed)
+    rows = np.arange(len(side)) if every_row else part
+    began = time.perf_counter()
+    job.report.say(events.PhaseBegan("evaluating"))
+    seen = held_out_losses(
+        job.model, side, rows, job.budget, job.plan.device, padded=job.plan.padded,
+        on_progress=lambda done, total: job.report.say(events.Progress("evaluating", done, total)),
+    )  # fmt: skip
+    if not math.isfinite(seen.loss):
+        raise Problem(
+            f"step {step}",
+            "the held-out loss is not a number",
+            "check the model, or lower the learning rate",
+        )
+    seconds = time.perf_counter() - began
+    if every_row:
+        job.loss_of_all = seen.loss
+        job.report.say(_eval(step, seen, all_rows=True, seconds=seconds))
+    if len(part) < len(side):
+        seen = seen.of(part)
+        job.report.say(_eval(step, seen, all_rows=False, seconds=0.0 if every_row else seconds))
+    return seen
+
+
+def _eval(step: int, seen: RowLosses, *, all_rows: bool, seconds: float) -> events.Eval:
+    return events.Eval(
+        step=step,
+        loss=seen.loss,
+        perplexity=math.exp(min(seen.loss, 700.0)),
+        examples=len(seen.rows),
+        all_rows=all_rows,
+        baseline=step == 0,
+        seconds=seconds,
+    )
+
+
+def save(job: Job) -> Path:
+    """Commit a checkpoint of this step, then drop those no longer wanted."""
+    job.report.say(events.PhaseBegan("saving"))
+    path = checkpoint.save(job.run, job.model, job.tokenizer, job.optimizer, job.state)
+    job.report.say(
+        events.Checkpoint(
+            step=job.state.step,
+            path=str(path),
+            bytes=checkpoint.size(path),
+            best=job.state.best_step == job.state.step and job.state.step > 0,
+        )
+    )
+    checkpoint.prune(job.run, job.config.save.keep, job.state.best_step)
+    return path
+
+
+def keep_the_best(job: Job) -> None:
+    """When the last weights are not the best, take the best back and measure them on every row."""
+    if not job.state.best_step or job.state.best_step == job.plan.total_steps:
+        return
+    best = job.run / "checkpoints" / f"step-{job.state.best_step:06d}"
+    checkpoint.load_weights(best, job.model)
+    look(job, job.state.best_step, every_row=True)
+
+
+def obey(job: Job) -> None:
+    """Take the commands that came since the last update, and acknowledge each."""
+    for command in job.report.heard():
+        try:
+            _take(job, command)
+            done = events.CommandTaken(command.id, command.name, job.state.step)
+        except Problem as problem:
+            done = events.CommandTaken(
+                command.id, command.name, job.state.step, ok=False, why=str(problem)
+            )
+        job.report.say(done)
+
+
+def _take(job: Job, command: Command) -> None:
+    if command.name == "stop":
+        job.wants_stop = True
+    elif command.name == "save":
+        save(job)
+        job.report.say(events.PhaseBegan("training"))
+    elif command.name == "eval":
+        if look(job, job.state.step, every_row=False) is None:
+            raise Problem("eval", "no rows are held out", "set data.eval_fraction above 0")
+        job.report.say(events.PhaseBegan("training"))
+
+
+def _some(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:8])) + (
+        f" and {len(numbers) - 8} more" if len(numbers) > 8 else ""
+    )

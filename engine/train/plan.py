@@ -1,0 +1,117 @@
+"""What a run will do, decided once before its first step from the config, the rows and the machine."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engine.config import Config
+from engine.train.batches import steps_per_epoch
+from engine.train.schedule import warmup_steps
+
+LOOKS = 12
+LEAST_LOOK_ROWS = 8
+CPU_BUDGET = 2048
+GPU_BUDGET = 16384
+LEAST_BUDGET = 256
+SHARE_OF_FREE = 0.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`eval_steps` are the updates after which held-out rows are looked at, the last one included.
+
+    `eval_rows` rows (a fixed seeded part) are looked at on the way; step 0 and the end use all.
+    """
+
+    total_steps: int
+    steps_per_epoch: int
+    warmup_steps: int
+    learning_rate: float
+    eval_steps: tuple[int, ...]
+    eval_rows: int
+    token_budget: int
+    padded: bool
+    device: str
+    dtype: str
+    threads: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, tree: dict[str, Any]) -> Plan:
+        return cls(**{**tree, "eval_steps": tuple(tree["eval_steps"])})
+
+
+def total_steps(config: Config, train_rows: int) -> int:
+    """Updates in the whole run; a part of an epoch counts the updates that it needs."""
+    if config.train.max_steps is not None:
+        return config.train.max_steps
+    return max(
+        1, math.ceil(config.train.epochs * steps_per_epoch(train_rows, config.train.batch_size))
+    )
+
+
+def eval_steps(every: str | int, total: int, per_epoch: int) -> tuple[int, ...]:
+    """The updates after which held-out rows are looked at; the end is always one of them."""
+    if every == "off":
+        return (total,)
+    gap = {"auto": max(1, round(total / LOOKS)), "epoch": per_epoch}.get(str(every)) or int(every)
+    return tuple(sorted({*range(gap, total + 1, gap), total}))
+
+
+def eval_rows(held_out: int, looks: int, trained_rows: int, max_fraction: float) -> int:
+    """How many held-out rows a look on the way may use, so that looks take `max_fraction` of the run.
+
+    A row looked at costs a forward pass, a row trained on two to three; two is taken. It is a count
+    and not a clock, so that a resumed run looks at the same rows.
+    """
+    if not held_out or not looks:
+        return 0
+    allowed = int(max_fraction * 2 * trained_rows / looks)
+    return min(held_out, max(LEAST_LOOK_ROWS, allowed))
+
+
+def token_budget(facts: dict[str, Any], free_bytes: int, *, cpu: bool) -> int:
+    """Tokens at once that fit in half of what is free, by a formula over the layers' widths.
+
+    Per token: about 22 hidden states and 8 feed-forward ones a layer (eager, 2 bytes), and the
+    vocabulary's scores four times over in fp32 (scores, softmax, gradients) if every token is a label.
+    """
+    layers, hidden = int(facts.get("layers") or 32), int(facts.get("hidden") or 4096)
+    vocabulary = int(facts.get("vocabulary") or 128_000)
+    per_token = layers * hidden * (22 + 8 * 3) * 2 + vocabulary * 16
+    fits = int(SHARE_OF_FREE * free_bytes / per_token)
+    return max(LEAST_BUDGET, min(fits, CPU_BUDGET if cpu else GPU_BUDGET))
+
+
+def make(
+    config: Config,
+    *,
+    train_rows: int,
+    held_out: int,
+    budget: int,
+    padded: bool,
+    device: str,
+    dtype: str,
+    threads: int,
+) -> Plan:
+    total = total_steps(config, train_rows)
+    per_epoch = steps_per_epoch(train_rows, config.train.batch_size)
+    looks = eval_steps(config.eval.every, total, per_epoch) if held_out else ()
+    trained = min(total * config.train.batch_size, math.ceil(total / per_epoch) * train_rows)
+    return Plan(
+        total_steps=total,
+        steps_per_epoch=per_epoch,
+        warmup_steps=warmup_steps(config.train.warmup, total),
+        learning_rate=config.learning_rate,
+        eval_steps=looks or (total,),
+        eval_rows=eval_rows(held_out, len(looks), trained, config.eval.max_fraction),
+        token_budget=config.runtime.token_budget or budget,
+        padded=padded,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+    )

@@ -1,0 +1,146 @@
+"""The trainer: one process a run, in a session of its own, that reads only its run directory.
+
+    python -P -m engine.train.trainer RUN     or     python -P -m engine.train.trainer --wait
+
+With --wait it imports what it will need and waits on its standard input for the run's path, so that
+Start does not pay for the imports; it ends when that input closes.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from engine.errors import Problem
+from engine.runs import directory
+from engine.runs.channel import Channel, socket_path
+
+FAILED, STOPPED_BY_TERM = 1, 143
+
+
+def main() -> int:
+    os.umask(0o077)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if sys.argv[1:] == ["--wait"]:
+        run = wait_for_run()
+        if run is None:
+            return 0
+    else:
+        run = Path(sys.argv[1]).resolve()
+    os.chdir(run)
+    return work(run)
+
+
+def wait_for_run() -> Path | None:
+    """Import, then read one line: the run's path. None when the asker went away."""
+    import_heavy()
+    line = sys.stdin.readline().strip()
+    if not line:
+        return None
+    run = Path(line)
+    log = os.open(run / directory.LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for target, source in ((0, nothing), (1, log), (2, log)):
+        os.dup2(source, target)
+    return run
+
+
+def import_heavy() -> None:
+    """About six seconds of imports on two cores, none of which touches a GPU."""
+    import peft
+    import torch
+    import transformers
+
+    import engine.train.loop
+
+    assert all((peft, torch, transformers.AutoModelForCausalLM, engine.train.loop))
+
+
+def work(run: Path) -> int:
+    """Train one run from wherever it stands; every way of ending is told in its journal and `exit.json`."""
+    faulthandler.enable()
+    path = socket_path(run)
+    try:
+        lock = directory.claim(run, str(path))
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return FAILED
+    from engine.train.report import Report
+
+    report = Report(run, Channel(path))
+    code = FAILED
+    try:
+        code = _work(run, report)
+    finally:
+        directory.write_json(run / directory.EXIT, {"code": code, "time": time.time()})
+        report.close()
+        lock.close()
+    return code
+
+
+def _work(run: Path, report: Any) -> int:
+    from engine import events
+
+    try:
+        return _train(run, report)
+    except Problem as problem:
+        traceback.print_exc()
+        report.say(events.Failed(code="problem", message=str(problem)))
+    except Exception as error:
+        traceback.print_exc()
+        report.say(events.Failed(code=type(error).__name__, message=_in_one_line(run, error)))
+    return FAILED
+
+
+def _in_one_line(run: Path, error: Exception) -> str:
+    words = (str(error) or type(error).__name__).strip().splitlines()[0][:300]
+    if type(error).__name__ == "OutOfMemoryError":
+        return f"{run.name}: out of memory ({words}). Fix: lower runtime.token_budget, or choose a smaller model."
+    return f"{run.name}: {type(error).__name__}: {words}. Fix: the whole story is in {run / directory.LOG}."
+
+
+def _train(run: Path, report: Any) -> int:
+    from engine import events
+    from engine.train import checkpoint, loop
+    from engine.train.setup import prepare
+
+    job = prepare(run, report)
+    _listen_to_signals(job)
+    complete = loop.train(job)
+    best = run / directory.CHECKPOINTS / f"step-{job.state.best_step or job.state.step:06d}"
+    final = checkpoint.publish_final(run, best)
+    if complete:
+        report.say(
+            events.Done(
+                step=job.state.step,
+                best_step=job.state.best_step or job.state.step,
+                best_loss=job.loss_of_all,
+                path=str(final),
+            )
+        )
+    else:
+        report.say(events.Stopped(step=job.state.step, path=str(final)))
+    return 0
+
+
+def _listen_to_signals(job: Any) -> None:
+    """The first SIGTERM or SIGINT stops and saves at the step's end; the second ends at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if job.wants_stop:
+            os._exit(STOPPED_BY_TERM)
+        job.wants_stop = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
