@@ -39,7 +39,7 @@ def environment() -> dict[str, str]:
 
 def start(run: Path) -> int:
     """Start the trainer of a prepared run in a session of its own; returns its process id."""
-    with _log(run) as log:
+    with open_log(run) as log:
         trainer = subprocess.Popen(
             [*TRAINER, str(run)], cwd=run, env={**environment(), **visible_gpu(run)}, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -105,7 +105,8 @@ def physical_cores() -> int:
     return max(1, len(siblings))
 
 
-def _log(run: Path) -> IO[bytes]:
+def open_log(run: Path) -> IO[bytes]:
+    """The worker's log, appended to; private from the start."""
     return os.fdopen(
         os.open(run / directory.LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab"
     )
