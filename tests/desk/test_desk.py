@@ -1,0 +1,103 @@
+"""The desk's process, asked through its client as an app asks it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import config as knobs
+from engine.config import Config
+from engine.desk.client import Desk
+from engine.errors import Cancelled, Problem
+from tests.runs import made
+
+SETTINGS = {"train.max_steps": 6, "train.batch_size": 6, "method.rank": 4, "train.learning_rate": 0.01, "runtime.dtype": "float32"}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("FINETUI_HOME", str(tmp_path_factory.mktemp("desk-home")))
+    patch.setenv("HF_HUB_OFFLINE", "1")
+    desk = Desk()
+    desk.start()
+    yield desk
+    desk.close()
+    patch.undo()
+
+
+def config(model: Path, data: Path, **given: Any) -> dict[str, Any]:
+    settings = Config()
+    for path, value in {"model.name": str(model), "data.path": str(data), **SETTINGS, **given}.items():
+        settings = knobs.with_value(settings, path, value)
+    return settings.to_dict()
+
+
+def test_from_opening_to_answers(desk: Desk, tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = made.write_rows(tmp_path / "rows.jsonl")
+    given = config(tiny_model_folder, data)
+    phases: list[str] = []
+    opened = desk.call("open_data", config=given, on_progress=lambda phase, *_: phases.append(phase)).result(120)
+    assert (opened["rows"], opened["train"] + opened["eval"]) == (56, 56)
+    assert opened["eval"] >= 8
+    assert opened["overlap"] == {"exact": 0, "normalised": 0}
+    assert opened["model"]["layers"] == 2
+    assert {"reading", "tokenizing"} <= set(phases)
+
+    page = desk.call("rows", start=50, count=10).result(30)
+    assert (len(page["rows"]), page["total"]) == (6, 56)
+    held = desk.call("rows", start=0, count=99, side="eval").result(30)
+    assert held["total"] == opened["eval"]
+    assert {row["side"] for row in held["rows"]} == {"eval"}
+
+    base_only = desk.call("answers", prompts=[{"messages": [{"role": "user", "content": "Hello"}]}], sides=["base"], config=given, max_tokens=4).result(60)
+    assert set(base_only["answers"][0]) == {"base"}
+
+    run = Path(desk.call("prepare", config=given, title="first").result(60)["path"])
+    prompts = desk.call("held_out", run=str(run)).result(30)["prompts"]
+    assert len(prompts) == opened["eval"]
+    assert all(p["reference"].startswith("The ") for p in prompts)
+    with pytest.raises(Problem, match="train first"):
+        desk.call("answers", run=str(run), prompts=prompts[:1], sides=["tuned"]).result(60)
+
+    made.finish(run)
+    items: list[dict[str, Any]] = []
+    answers = desk.call("answers", run=str(run), prompts=prompts[:3], sides=["base", "tuned"], max_tokens=8, on_item=items.append).result(120)
+    for place, answer in enumerate(answers["answers"]):
+        for side in ("base", "tuned"):
+            streamed = "".join(i["text"] for i in items if (i["prompt"], i["side"]) == (place, side))
+            assert streamed == answer[side]["text"]
+    assert any(a["base"]["text"] != a["tuned"]["text"] for a in answers["answers"])
+    assert desk.call("release").result(30) == {}
+
+
+def test_bad_data_is_a_problem_and_the_desk_lives_on(desk: Desk, tiny_model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text("")
+    with pytest.raises(Problem, match=r"bad\.jsonl.*Fix: "):
+        desk.call("open_data", config=config(tiny_model_folder, tmp_path / "bad.jsonl")).result(60)
+    with pytest.raises(Problem, match="Fix: "):
+        desk.call("answers", run=str(tmp_path), prompts="nonsense", sides=1).result(60)
+    assert "total" in desk.call("rows", start=0, count=1).result(30)
+
+
+def test_cancelling_drops_the_work(desk: Desk, tiny_model_folder: Path, tmp_path: Path) -> None:
+    data = made.write_rows(tmp_path / "rows.jsonl", 3000)
+    started = threading.Event()
+    call = desk.call("open_data", config=config(tiny_model_folder, data), on_progress=lambda *_: started.set())
+    assert started.wait(60)
+    call.cancel()
+    with pytest.raises(Cancelled):
+        call.result(60)
+
+
+def test_a_desk_that_dies_says_so_and_comes_back(desk: Desk) -> None:
+    call = desk.call("open_data", config=Config().to_dict())
+    assert desk._process is not None
+    desk._process.kill()
+    with pytest.raises(Problem, match="ended"):
+        call.result(30)
+    assert desk.call("rows", start=0, count=1).result(60)["total"] == 0
