@@ -16,7 +16,8 @@ class Problem(Exception):
         self.fix = fix.rstrip(".")
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}. Fix: {self.fix}."
+        end = "" if self.fix.endswith(("?", "!")) else "."
+        return f"{self.where}: {self.what}. Fix: {self.fix}{end}"
 
     def to_json(self) -> dict[str, str]:
         return {"where": self.where, "what": self.what, "fix": self.fix}

@@ -77,7 +77,7 @@ def load(path: Path) -> Config:
 
 
 def dump(config: Config) -> str:
-    """The config as YAML, the knobs that differ from their defaults and nothing else left to guess."""
+    """The config as YAML: every knob with its value, nothing left to guess."""
     import ruamel.yaml
 
     yaml = ruamel.yaml.YAML(typ="safe", pure=True)

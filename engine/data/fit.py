@@ -16,6 +16,7 @@ from engine.data.template import Template, Unrenderable, template_of
 from engine.data.tokens import Encoded, cut, encode_rows
 
 MOST_TOKENS = 2048
+ROUND_TO = 64
 FEWEST_TOKENS = 16
 NOTHING = Encoded(np.zeros(0, np.int32), np.zeros(0, np.bool_), 0)
 
@@ -67,13 +68,13 @@ def percentiles(lengths: Sequence[int]) -> dict[str, int]:
 
 
 def _max_length(config: Config, tokenizer: Any, lengths: Sequence[int]) -> tuple[int, list[str]]:
-    """As set, else the rows' 99th percentile rounded up to a multiple of 8; within the model's
-    window."""
+    """As set, else the rows' 99th percentile rounded up to a multiple of 64, so that rows a
+    little longer are kept whole; within the model's window."""
     window = int(min(tokenizer.model_max_length, 2**31 - 1))
     wanted = config.data.max_length
     if wanted is None:
         p99 = percentiles([n for n in lengths if n])["p99"]
-        return min(max(FEWEST_TOKENS, -(-p99 // 8) * 8), MOST_TOKENS, window), []
+        return min(max(FEWEST_TOKENS, -(-p99 // ROUND_TO) * ROUND_TO), MOST_TOKENS, window), []
     if wanted <= window:
         return wanted, []
     return window, [f"data.max_length {wanted} is more than the model takes: {window} is used"]

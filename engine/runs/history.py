@@ -73,6 +73,18 @@ class History:
         return first.loss if first and first.step == 0 else math.nan
 
     @property
+    def change(self) -> tuple[float, float]:
+        """The held-out loss at step 0 and at its best, both over the same rows; NaN until measured.
+
+        A run that is done knows both over all rows; before that only the looks on the way compare.
+        """
+        if self.status == "done":
+            return self.baseline, self.best_loss
+        if not self.held_out:
+            return math.nan, math.nan
+        return self.held_out[0].loss, min(p.loss for p in self.held_out)
+
+    @property
     def total_steps(self) -> int:
         return (
             self.step.total_steps

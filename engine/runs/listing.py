@@ -39,14 +39,15 @@ def list_runs() -> list[RunInfo]:
 def describe(run: Path) -> RunInfo:
     meta = directory.read_json(run / directory.META)
     history = load_history(run)
+    before, best = history.change
     return RunInfo(
         id=run.name,
         title=str(meta.get("title", "")),
         status=history.status,
         step=history.step.step if history.step else 0,
         total_steps=history.total_steps,
-        baseline_loss=history.baseline,
-        best_loss=history.best_loss if history.best_step or history.status == "done" else math.nan,
+        baseline_loss=before,
+        best_loss=best if history.best_step or history.status == "done" else math.nan,
         best_step=history.best_step,
         path=run,
         started=float(meta.get("created", 0.0)),
@@ -71,7 +72,7 @@ def status_now(run: Path, history: History) -> Status:
 def find(name: str) -> Path:
     """The run that `name` means: its id, its number, the start of its id, its path, or `last`."""
     place = Path(name).expanduser()
-    if (place / directory.META).is_file():
+    if _is_run(place):
         return place.resolve()
     known = {info.id: info.path for info in list_runs()} if name == "last" else _ids()
     if name == "last":
@@ -90,6 +91,13 @@ def find(name: str) -> Path:
         return (exact or matching)[0]
     what = "is the start of several runs" if matching else "there is no such run"
     raise Problem(name, what, "see `finetui runs` for their ids")
+
+
+def _is_run(place: Path) -> bool:
+    try:
+        return (place / directory.META).is_file()
+    except OSError:  # a name too long for a file
+        return False
 
 
 def _number(key: str) -> str:

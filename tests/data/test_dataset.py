@@ -71,7 +71,7 @@ def test_the_longest_row_comes_from_the_data(tmp_path: Path) -> None:
     dataset = open_data(config(write(tmp_path / "a.jsonl", values)), TOKENIZER)
     lengths = sorted(e.full_length for e in dataset.encoded)
     p99 = lengths[-2]  # of 200 rows, the long one is beyond the 99th percentile
-    assert p99 <= dataset.max_length < p99 + 8
+    assert p99 <= dataset.max_length < p99 + 64
     assert dataset.max_length % 8 == 0
     assert summary(dataset)["truncated"] == 1
     assert max(len(e.ids) for e in dataset.encoded) == dataset.max_length

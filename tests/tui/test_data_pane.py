@@ -1,0 +1,159 @@
+"""The data pane: opening with progress, refusals, the facts, and finding rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Problem
+from tests.tui.fake_desk import PROBLEMS, SUMMARY, FakeDesk, row_view
+from tests.tui.opened import NARROW, WIDE, opened
+from tui.panes.data import DataPane
+from tui.rows import PIECE, RowStore
+from tui.widgets.field import Field
+from tui.widgets.row_text import lay_out
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_opening_shows_how_far_it_is_and_how_to_stop_it(size: tuple[int, int]) -> None:
+    desk = FakeDesk(hold={"open_data"}, progress=(("downloading", 34_000_000, 92_000_000),))
+    async with opened(size, desk) as bench:
+        page = bench.text()
+        assert (
+            page.count("downloading the starter model 34 of 92 MB") == 2
+        )  # on top and in the pane
+        assert "37%" in page
+        assert "esc cancels" in page
+        desk.let_go("open_data")
+        await bench.settle()
+        assert "270 train   30 held out   overlap 0" in bench.text()
+        assert "p50 62 · p95 88 · longest 101" in bench.text()
+        assert "nothing found" in bench.text()
+
+
+async def test_an_opening_can_be_cancelled_and_tried_again() -> None:
+    desk = FakeDesk(hold={"open_data"})
+    async with opened(desk=desk) as bench:
+        await bench.pilot.press("escape")
+        await bench.settle()
+        assert "cancelled" in bench.text()
+        assert "next   o open data to learn from" in bench.text()
+        await bench.press("t")
+        assert bench.runs.started == []
+        desk.hold.clear()
+        await bench.press("R")
+        assert "270 train" in bench.text()
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_data_that_cannot_be_used_says_where_what_and_how_to_fix_it(
+    size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "good.jsonl").touch()
+    monkeypatch.chdir(tmp_path)
+    desk = FakeDesk(problem=Problem("bad.json:3:1", "no row can be used", "see the format"))
+    async with opened(size, desk) as bench:
+        pane = bench.app.bench.query_one("#data-facts").render_line(0).text
+        assert "bad.json:3:1: no row can be used. Fix: see" in pane
+        await bench.press("t")
+        assert bench.runs.started == []
+        desk.problem = None
+        await bench.press("o", "enter")
+        assert desk.asked[-1][0] in ("rows", "held_out")
+        assert bench.app.state.config.data.path == str(tmp_path / "good.jsonl")
+        assert "270 train" in bench.text()
+
+
+async def test_the_end_of_an_older_opening_does_not_count() -> None:
+    desk = FakeDesk(hold={"open_data"})
+    async with opened(desk=desk) as bench:
+        bench.app.open_path("/data/other.jsonl")
+        await bench.pilot.pause()
+        assert [name for name, _ in desk.asked].count("open_data") == 2
+        desk.let_go("open_data")
+        await bench.settle()
+        assert "270 train" in bench.text()
+        assert "cancelled" not in bench.text()
+
+
+async def test_what_was_found_is_counted_and_listed() -> None:
+    told = {
+        **SUMMARY,
+        "problems": PROBLEMS,
+        "overlap": {"exact": 1, "normalised": 2},
+        "truncated": 4,
+        "eval": 0,
+    }
+    async with opened(WIDE, FakeDesk(summary=told)) as bench:
+        page = bench.text()
+        for words in (
+            "▲ 0 held out",
+            "overlap 2 (1 exact)",
+            "✗ 4 cut at 256",
+            "▲ 4 problems",
+            "tickets.jsonl:118:42",
+        ):
+            assert words in page
+        await bench.press("p")
+        page = bench.text()
+        for words in (
+            "3 x The line is no JSON object",
+            "118, 203, 204",
+            "Mend the line in an editor.",
+        ):
+            assert words in page
+
+
+async def test_words_are_found_in_any_case_and_round_the_end() -> None:
+    async with opened() as bench:
+        pane = bench.app.bench.query_one(DataPane)
+        await bench.press("G", "slash")
+        bench.app.screen.query_one("#find", Field).value = "CAMERA"
+        await bench.press("enter")
+        assert pane._at == 1  # the first with it, after the last row
+        await bench.press("n")
+        assert pane._at == 4
+        await bench.press("slash")
+        bench.app.screen.query_one("#find", Field).value = "nowhere to be found"
+        await bench.press("enter")
+        assert pane._at == 4
+        assert "No row with nowhere to be found" in bench.toasts()
+
+
+def test_a_number_means_the_row_in_the_file_or_the_next_there_is() -> None:
+    desk = FakeDesk(rows=[row_view(n) for n in (2, 3, 5, 8, 13)])
+    store = RowStore(desk)  # type: ignore[arg-type]
+    assert [store.with_number(n) for n in (1, 2, 4, 8, 9, 13, 14)] == [0, 0, 2, 3, 4, 4, None]
+
+
+def test_a_search_can_be_stopped() -> None:
+    store = RowStore(FakeDesk())  # type: ignore[arg-type]
+    assert store.with_text("ticket 300", 0, lambda done, total: done < 200) is None
+    assert store.with_text("ticket 300", 0, lambda done, total: True) == 299
+
+
+def test_pieces_of_another_side_are_not_kept() -> None:
+    store = RowStore(FakeDesk())  # type: ignore[arg-type]
+    piece = store.fetch(PIECE + 3)
+    store.forget("eval")
+    assert not store.keep(*piece)
+    assert store.get(PIECE + 3) is None
+    assert store.keep(*store.fetch(3))
+    found = store.get(3)
+    assert found
+    assert found["number"] == 40
+
+
+def test_what_is_learned_and_what_is_cut_is_marked_without_colour() -> None:
+    lines = lay_out(
+        [
+            ["special", "<|im_start|>"],
+            ["prompt", "user\nhi\n"],
+            ["answer", "yes\nno"],
+            ["cut", "\nlost"],
+        ],
+        40,
+    )
+    assert [line.plain[:2] for line in lines] == ["  ", "  ", "▌ ", "▌ ", "✗ "]
+    assert [line.plain[2:] for line in lines] == ["<|im_start|>user", "hi", "yes", "no", "lost"]
