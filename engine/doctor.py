@@ -157,7 +157,8 @@ def _why_unseen(torch: dict[str, Any]) -> tuple[str, str]:
             "unset CUDA_VISIBLE_DEVICES",
         )
     return (
-        f"there is a GPU, but torch cannot use it: it is built for CUDA {torch['built_for']}, probably newer than the driver",
+        f"there is a GPU, but torch cannot use it: it is built for CUDA {torch['built_for']}, "
+        "probably newer than the driver",
         "update the driver, or install a torch for an older CUDA (README: installing)",
     )
 

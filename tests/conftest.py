@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test has a home of its own, empty, and no hub to ask."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("FINETUI_HOME", str(folder))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    yield folder
+    return folder
 
 
 @pytest.fixture(scope="session")

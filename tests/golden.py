@@ -35,7 +35,9 @@ def batch_gradients(model: Any, rows: list[Row]) -> tuple[float, dict[str, torch
         loss, _ = row_loss(model, row)
         (loss / count).backward()
         total += float(loss.detach())
-    return total / count, {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    return total / count, {
+        n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None
+    }
 
 
 def mean_loss(model: Any, rows: list[Row]) -> float:
@@ -49,7 +51,12 @@ def norm(gradients: dict[str, torch.Tensor]) -> float:
 
 
 def train(
-    model: Any, batches: list[list[Row]], rates: list[float], *, weight_decay: float, max_norm: float
+    model: Any,
+    batches: list[list[Row]],
+    rates: list[float],
+    *,
+    weight_decay: float,
+    max_norm: float,
 ) -> list[float]:
     """Train on each batch in turn; returns the losses."""
     trained = [p for p in model.parameters() if p.requires_grad]

@@ -14,7 +14,8 @@ from engine.errors import Problem
 def test_what_is_written_reads_back_the_same(tmp_path: Path) -> None:
     made = settings.with_settings(
         Config(),
-        ["train.learning_rate=1e-4", "eval.every=7", "method.name=full", "data.system=no: [x] # y", "train.shuffle=false"],
+        ["train.learning_rate=1e-4", "eval.every=7", "method.name=full",
+         "data.system=no: [x] # y", "train.shuffle=false"],
     )  # fmt: skip
     file = tmp_path / "c.yaml"
     file.write_text(settings.dump(made))
@@ -79,12 +80,20 @@ def test_every_knob_has_words_and_takes_its_own_default() -> None:
         assert knob.title
         assert knob.default is not None or knob.empty, knob.path
         settings.with_value(Config(), knob.path, knob.default)
-    assert [k.path for k in settings.knobs()[:3]] == ["train.learning_rate", "train.epochs", "train.batch_size"]
+    assert [k.path for k in settings.knobs()[:3]] == [
+        "train.learning_rate",
+        "train.epochs",
+        "train.batch_size",
+    ]
 
 
-def test_paths_in_a_config_are_meant_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_in_a_config_are_meant_from_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir("/")
-    assert settings.load(paths.sample_config()).data.path == str(paths.bundled("sample_data") / "tickets.jsonl")
+    assert settings.load(paths.sample_config()).data.path == str(
+        paths.bundled("sample_data") / "tickets.jsonl"
+    )
 
 
 def test_the_rate_follows_the_method_until_it_is_set() -> None:

@@ -37,8 +37,16 @@ def write(run: Path, bodies: list[events.Body]) -> None:
 
 @pytest.mark.parametrize("kind", sorted(events.BODIES))
 def test_every_kind_survives_its_line(kind: str) -> None:
-    sample = {"int": 3, "float": 0.1 + 0.2, "str": "a\n\x1b[2Jü\ud7ff", "bool": True, "list[int]": [1, 2]}
-    fields = {f.name: sample.get(str(f.type), {"a": 1}) for f in dataclasses.fields(events.BODIES[kind])}
+    sample = {
+        "int": 3,
+        "float": 0.1 + 0.2,
+        "str": "a\n\x1b[2Jü\ud7ff",
+        "bool": True,
+        "list[int]": [1, 2],
+    }
+    fields = {
+        f.name: sample.get(str(f.type), {"a": 1}) for f in dataclasses.fields(events.BODIES[kind])
+    }
     event = Event("run", 3, 1, 12.5, events.BODIES[kind](**fields))
     line = events.encode(event)
     assert "\n" not in line
@@ -56,10 +64,10 @@ def test_nan_is_null_on_the_line_and_nan_again_when_read() -> None:
 
 def test_a_newer_versions_events_and_fields_are_passed_over() -> None:
     head = '"run":"r","seq":0,"attempt":0,"time":1'
-    unknown = events.decode('{%s,"kind":"telepathy","x":1}' % head)
+    unknown = events.decode(f'{{{head},"kind":"telepathy","x":1}}')
     assert unknown is not None
     assert isinstance(unknown.body, events.Unknown)
-    known = events.decode('{%s,"kind":"step","step":4,"aura":"blue"}' % head)
+    known = events.decode(f'{{{head},"kind":"step","step":4,"aura":"blue"}}')
     assert known is not None
     assert known.body == events.Step(step=4)
 

@@ -41,7 +41,10 @@ def random_side(rows: int, *, seed: int = 0, shortest: int = 3, longest: int = 2
     draw = np.random.default_rng(seed)
     lengths = draw.integers(shortest, longest + 1, rows)
     ids = draw.integers(0, len(tiny_tokenizer()), int(lengths.sum())).astype(np.int32)
-    labels = np.concatenate([np.zeros(0, bool)] + [np.arange(n) >= (n - 1 if i == 1 else n - n // 3 - 1) for i, n in enumerate(lengths)])
+    labels = np.concatenate(
+        [np.zeros(0, bool)]
+        + [np.arange(n) >= (n - 1 if i == 1 else n - n // 3 - 1) for i, n in enumerate(lengths)]
+    )
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return FrozenSide(ids, labels, offsets, list(range(1, rows + 1)))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.config import Config, find_knob
 from engine.errors import Problem
 from engine.text import clean
+from engine.train.schedule import total_steps
 
 if TYPE_CHECKING:
     from engine.machine import Machine
@@ -90,12 +91,7 @@ class State:
             return self.config.train.max_steps
         if not self.summary:
             return None
-        return planned_updates(self.config, int(self.summary["train"]))
-
-
-def planned_updates(config: Config, rows: int) -> int:
-    """The same count as `engine.train.plan.total_steps`, without its imports."""
-    return max(1, math.ceil(config.train.epochs * math.ceil(rows / config.train.batch_size)))
+        return total_steps(self.config, int(self.summary["train"]))
 
 
 def refusal(state: State) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -59,11 +60,11 @@ class Warm:
     def start(self, run: Path) -> int:
         """Give it the run, or start a fresh trainer where that is not possible."""
         assert self._trainer.stdin is not None
-        if self._trainer.poll() is not None or visible_gpu(run):
-            self.close()
+        if self._trainer.poll() is not None:
             return start(run)
+        order = json.dumps({"run": str(run), "environment": visible_gpu(run)})
         try:
-            self._trainer.stdin.write(f"{run}\n".encode())
+            self._trainer.stdin.write(f"{order}\n".encode())
             self._trainer.stdin.close()
         except OSError:
             return start(run)

@@ -6,7 +6,6 @@ only the step's number. Cutting changes memory and speed, never the mathematics.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 
 from engine.data.frozen import FrozenSide
 from engine.model import attend
+from engine.train.schedule import steps_per_epoch
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,6 @@ class MicroBatch:
     @property
     def label_tokens(self) -> int:
         return len(self.row_of)
-
-
-def steps_per_epoch(rows: int, batch_size: int) -> int:
-    return math.ceil(rows / batch_size)
 
 
 def rows_of_step(step: int, rows: int, batch_size: int, seed: int, shuffle: bool) -> np.ndarray:

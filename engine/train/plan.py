@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.config import Config
-from engine.train.batches import steps_per_epoch
-from engine.train.schedule import warmup_steps
+from engine.train.schedule import steps_per_epoch, total_steps, warmup_steps
 
 LOOKS = 12
 LEAST_LOOK_ROWS = 8
@@ -43,15 +42,6 @@ class Plan:
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> Plan:
         return cls(**{**tree, "eval_steps": tuple(tree["eval_steps"])})
-
-
-def total_steps(config: Config, train_rows: int) -> int:
-    """Updates in the whole run; a part of an epoch counts the updates that it needs."""
-    if config.train.max_steps is not None:
-        return config.train.max_steps
-    return max(
-        1, math.ceil(config.train.epochs * steps_per_epoch(train_rows, config.train.batch_size))
-    )
 
 
 def eval_steps(every: str | int, total: int, per_epoch: int) -> tuple[int, ...]:

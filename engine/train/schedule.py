@@ -1,11 +1,26 @@
-"""The learning rate, a pure function of the step."""
+"""How many updates a run has, and the learning rate of each: pure functions, no torch."""
 
 from __future__ import annotations
 
 import math
 from typing import Literal
 
+from engine.config import Config
+
 Schedule = Literal["cosine", "linear", "constant"]
+
+
+def steps_per_epoch(rows: int, batch_size: int) -> int:
+    """An epoch's last batch may be smaller."""
+    return math.ceil(rows / batch_size)
+
+
+def total_steps(config: Config, train_rows: int) -> int:
+    """Updates in the whole run; a part of an epoch counts the updates that it needs."""
+    train = config.train
+    if train.max_steps is not None:
+        return train.max_steps
+    return max(1, math.ceil(train.epochs * steps_per_epoch(train_rows, train.batch_size)))
 
 
 def warmup_steps(warmup: float, total_steps: int) -> int:

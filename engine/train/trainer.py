@@ -2,13 +2,14 @@
 
     python -P -m engine.train.trainer RUN     or     python -P -m engine.train.trainer --wait
 
-With --wait it imports what it will need and waits on its standard input for the run's path, so that
+With --wait it imports what it will need and waits on its standard input for the run, so that
 Start does not pay for the imports; it ends when that input closes.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import json
 import os
 import signal
 import sys
@@ -39,12 +40,17 @@ def main() -> int:
 
 
 def wait_for_run() -> Path | None:
-    """Import, then read one line: the run's path. None when the asker went away."""
+    """Import, then read one line: the run's path, and what to add to the environment.
+
+    None when the asker went away. CUDA reads its environment when it is first used, later than this.
+    """
     import_heavy()
-    line = sys.stdin.readline().strip()
-    if not line:
+    line = sys.stdin.readline()
+    if not line.strip():
         return None
-    run = Path(line)
+    order = json.loads(line)
+    os.environ.update(order["environment"])
+    run = Path(order["run"])
     log = os.open(run / directory.LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for target, source in ((0, nothing), (1, log), (2, log)):

@@ -56,7 +56,10 @@ def main() -> None:
     desk.close()
     for kind, taken in found.items():
         forward, step, own = (statistics.median(column) for column in zip(*taken, strict=True))
-        print(f"{kind}: first forward pass {forward:.2f} s, first step event {step:.2f} s (the step itself {own:.2f} s); medians of {rounds}")
+        print(
+            f"{kind}: first forward pass {forward:.2f} s, first step event {step:.2f} s "
+            f"(the step itself {own:.2f} s); medians of {rounds}"
+        )
 
 
 if __name__ == "__main__":

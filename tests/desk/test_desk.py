@@ -15,7 +15,13 @@ from engine.desk.client import Desk
 from engine.errors import Cancelled, Problem
 from tests.runs import made
 
-SETTINGS = {"train.max_steps": 6, "train.batch_size": 6, "method.rank": 4, "train.learning_rate": 0.01, "runtime.dtype": "float32"}
+SETTINGS = {
+    "train.max_steps": 6,
+    "train.batch_size": 6,
+    "method.rank": 4,
+    "train.learning_rate": 0.01,
+    "runtime.dtype": "float32",
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +38,25 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 def config(model: Path, data: Path, **given: Any) -> dict[str, Any]:
     settings = Config()
-    for path, value in {"model.name": str(model), "data.path": str(data), **SETTINGS, **given}.items():
+    for path, value in {
+        "model.name": str(model),
+        "data.path": str(data),
+        **SETTINGS,
+        **given,
+    }.items():
         settings = knobs.with_value(settings, path, value)
     return settings.to_dict()
 
 
-def test_from_opening_to_answers(desk: Desk, tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_opening_to_answers(
+    desk: Desk, tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = made.write_rows(tmp_path / "rows.jsonl")
     given = config(tiny_model_folder, data)
     phases: list[str] = []
-    opened = desk.call("open_data", config=given, on_progress=lambda phase, *_: phases.append(phase)).result(120)
+    opened = desk.call(
+        "open_data", config=given, on_progress=lambda phase, *_: phases.append(phase)
+    ).result(120)
     assert (opened["rows"], opened["train"] + opened["eval"]) == (56, 56)
     assert opened["eval"] >= 8
     assert opened["overlap"] == {"exact": 0, "normalised": 0}
@@ -54,7 +69,13 @@ def test_from_opening_to_answers(desk: Desk, tiny_model_folder: Path, tmp_path: 
     assert held["total"] == opened["eval"]
     assert {row["side"] for row in held["rows"]} == {"eval"}
 
-    base_only = desk.call("answers", prompts=[{"messages": [{"role": "user", "content": "Hello"}]}], sides=["base"], config=given, max_tokens=4).result(60)
+    base_only = desk.call(
+        "answers",
+        prompts=[{"messages": [{"role": "user", "content": "Hello"}]}],
+        sides=["base"],
+        config=given,
+        max_tokens=4,
+    ).result(60)
     assert set(base_only["answers"][0]) == {"base"}
 
     run = Path(desk.call("prepare", config=given, title="first").result(60)["path"])
@@ -66,16 +87,27 @@ def test_from_opening_to_answers(desk: Desk, tiny_model_folder: Path, tmp_path: 
 
     made.finish(run)
     items: list[dict[str, Any]] = []
-    answers = desk.call("answers", run=str(run), prompts=prompts[:3], sides=["base", "tuned"], max_tokens=8, on_item=items.append).result(120)
+    answers = desk.call(
+        "answers",
+        run=str(run),
+        prompts=prompts[:3],
+        sides=["base", "tuned"],
+        max_tokens=8,
+        on_item=items.append,
+    ).result(120)
     for place, answer in enumerate(answers["answers"]):
         for side in ("base", "tuned"):
-            streamed = "".join(i["text"] for i in items if (i["prompt"], i["side"]) == (place, side))
+            streamed = "".join(
+                i["text"] for i in items if (i["prompt"], i["side"]) == (place, side)
+            )
             assert streamed == answer[side]["text"]
     assert any(a["base"]["text"] != a["tuned"]["text"] for a in answers["answers"])
     assert desk.call("release").result(30) == {}
 
 
-def test_bad_data_is_a_problem_and_the_desk_lives_on(desk: Desk, tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_bad_data_is_a_problem_and_the_desk_lives_on(
+    desk: Desk, tiny_model_folder: Path, tmp_path: Path
+) -> None:
     (tmp_path / "bad.jsonl").write_text("")
     with pytest.raises(Problem, match=r"bad\.jsonl.*Fix: "):
         desk.call("open_data", config=config(tiny_model_folder, tmp_path / "bad.jsonl")).result(60)
@@ -87,7 +119,9 @@ def test_bad_data_is_a_problem_and_the_desk_lives_on(desk: Desk, tiny_model_fold
 def test_cancelling_drops_the_work(desk: Desk, tiny_model_folder: Path, tmp_path: Path) -> None:
     data = made.write_rows(tmp_path / "rows.jsonl", 3000)
     started = threading.Event()
-    call = desk.call("open_data", config=config(tiny_model_folder, data), on_progress=lambda *_: started.set())
+    call = desk.call(
+        "open_data", config=config(tiny_model_folder, data), on_progress=lambda *_: started.set()
+    )
     assert started.wait(60)
     call.cancel()
     with pytest.raises(Cancelled):

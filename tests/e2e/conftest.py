@@ -23,7 +23,9 @@ def finetui(starter_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Com
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     for name in ("engine", "tui", "tests"):
         (elsewhere / name).mkdir()
-        (elsewhere / name / "__init__.py").write_text("raise SystemExit('the wrong package was imported')\n")
+        (elsewhere / name / "__init__.py").write_text(
+            "raise SystemExit('the wrong package was imported')\n"
+        )
     program = Path(sys.executable).with_name("finetui")
 
     def run(*words: str, code: int = 0, seconds: float = 280) -> subprocess.CompletedProcess[str]:
@@ -31,7 +33,9 @@ def finetui(starter_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Com
             [str(program), *words], cwd=elsewhere, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=seconds, check=False, env={**os.environ, "FINETUI_HOME": str(starter_home), "HF_HUB_OFFLINE": "1"},
         )  # fmt: skip
-        assert found.returncode == code, f"{words}: {found.returncode}\n{found.stdout}\n{found.stderr}"
+        assert found.returncode == code, (
+            f"{words}: {found.returncode}\n{found.stdout}\n{found.stderr}"
+        )
         assert "Traceback" not in found.stdout + found.stderr
         return found
 

@@ -15,13 +15,19 @@ SHORT = ("--set", "train.epochs=1", "--set", "eval.every=9")
 
 
 @pytest.mark.timeout(900)
-def test_the_starter_model_from_the_wheel_to_compared_answers(finetui: Command, starter_home: Path) -> None:
+def test_the_starter_model_from_the_wheel_to_compared_answers(
+    finetui: Command, starter_home: Path
+) -> None:
     config = str(paths.sample_config())
 
-    told = json.loads(finetui("data", str(paths.bundled("sample_data") / "tickets.jsonl"), "--json").stdout)
+    told = json.loads(
+        finetui("data", str(paths.bundled("sample_data") / "tickets.jsonl"), "--json").stdout
+    )
     assert (told["rows"], told["train"] + told["eval"], told["problems"]) == (300, 300, [])
     assert told["overlap"]["exact"] == told["overlap"]["normalised"] == 0
-    assert [p.name for p in (starter_home / "cache" / "models").iterdir() if not p.name.startswith(".")] == ["smollm2-135m"]
+    assert [
+        p.name for p in (starter_home / "cache" / "models").iterdir() if not p.name.startswith(".")
+    ] == ["smollm2-135m"]
 
     lines = finetui("train", config, *SHORT, "--json", seconds=600).stdout.splitlines()
     events = [json.loads(line) for line in lines]
@@ -38,11 +44,21 @@ def test_the_starter_model_from_the_wheel_to_compared_answers(finetui: Command, 
 
     prompts = starter_home / "prompts.txt"
     prompts.write_text("What is the capital of France?\n")
-    (answer, *_) = [json.loads(line) for line in finetui("compare", "last", "--prompts", str(prompts), "--json").stdout.splitlines()]
+    (answer, *_) = [
+        json.loads(line)
+        for line in finetui(
+            "compare", "last", "--prompts", str(prompts), "--json"
+        ).stdout.splitlines()
+    ]
     assert answer["base"]["text"]
 
     sample = paths.bundled("sample_data") / "rules.yaml"
-    compared = [json.loads(line) for line in finetui("compare", run["id"], "--rules", str(sample), "--json").stdout.splitlines()]
+    compared = [
+        json.loads(line)
+        for line in finetui(
+            "compare", run["id"], "--rules", str(sample), "--json"
+        ).stdout.splitlines()
+    ]
     checked = rules.load(sample)
     answers = [line for line in compared if "reference" in line]
     assert len(answers) == told["eval"]
@@ -53,7 +69,9 @@ def test_the_starter_model_from_the_wheel_to_compared_answers(finetui: Command, 
 
 
 @pytest.mark.timeout(300)
-def test_the_starter_models_tokenizer_and_its_answer(finetui: Command, starter_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_starter_models_tokenizer_and_its_answer(
+    finetui: Command, starter_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The trap: digits one by one, blank lines as one token, and it still knows its capitals."""
     monkeypatch.setenv("FINETUI_HOME", str(starter_home))
     from engine.data.rows import Message
@@ -74,7 +92,9 @@ def test_the_starter_models_tokenizer_and_its_answer(finetui: Command, starter_h
     assert answer.stopped
 
 
-def test_mistakes_cost_one_line_and_start_nothing(finetui: Command, starter_home: Path, tmp_path: Path) -> None:
+def test_mistakes_cost_one_line_and_start_nothing(
+    finetui: Command, starter_home: Path, tmp_path: Path
+) -> None:
     (tmp_path / "empty.jsonl").write_text("\n\n")
     (tmp_path / "bad.yaml").write_text("train:\n  learing_rate: 1\n")
     for words in (

@@ -32,7 +32,9 @@ async def until(pilot: Pilot[int], true: Callable[[], object], words: str) -> No
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-async def test_open_train_compare(size: tuple[int, int], tiny_model_folder: Path, tmp_path: Path) -> None:
+async def test_open_train_compare(
+    size: tuple[int, int], tiny_model_folder: Path, tmp_path: Path
+) -> None:
     config = Config()
     for path, value in {
         "model.name": str(tiny_model_folder), "data.path": str(made.write_rows(tmp_path / "rows.jsonl")),
@@ -45,12 +47,18 @@ async def test_open_train_compare(size: tuple[int, int], tiny_model_folder: Path
     app = Workbench(desk, config, theme="dark")
     async with app.run_test(size=size) as pilot:
         bench = Bench(app, pilot, desk, app.runs)  # type: ignore[arg-type]
-        await until(pilot, lambda: app.state.summary or app.state.problem, "the data was not opened")
+        await until(
+            pilot, lambda: app.state.summary or app.state.problem, "the data was not opened"
+        )
         assert app.state.problem is None
         await until(pilot, lambda: "Tell me" in bench.text(), "no row is shown")
 
         await pilot.press("t")
-        await until(pilot, lambda: app.state.history and app.state.history.status == "done", f"no run was done: {bench.text()}")
+        await until(
+            pilot,
+            lambda: app.state.history and app.state.history.status == "done",
+            f"no run was done: {bench.text()}",
+        )
         history = app.state.history
         assert history is not None
         assert [p.step for p in history.train] == list(range(1, 13))
@@ -87,4 +95,12 @@ def test_the_app_never_imports_the_heavy_libraries() -> None:
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(json.loads(told.stdout))
     assert "textual" in loaded
-    assert not loaded & {"torch", "transformers", "datasets", "peft", "accelerate", "pyarrow", "numpy"}
+    assert not loaded & {
+        "torch",
+        "transformers",
+        "datasets",
+        "peft",
+        "accelerate",
+        "pyarrow",
+        "numpy",
+    }

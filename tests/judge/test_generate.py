@@ -12,15 +12,22 @@ from engine.judge.generate import generate
 from tests.tiny import tiny_tokenizer
 from tests.tiny_model import tiny_model
 
-PROMPTS = [[5 + (i * 7 + k * 3) % 80 for k in range(length)] for i, length in enumerate((3, 17, 9, 30, 4, 22, 12, 6))]
+PROMPTS = [
+    [5 + (i * 7 + k * 3) % 80 for k in range(length)]
+    for i, length in enumerate((3, 17, 9, 30, 4, 22, 12, 6))
+]
 
 
-def plain_greedy(model: torch.nn.Module, prompt: list[int], ends: list[int], most: int) -> list[int]:
+def plain_greedy(
+    model: torch.nn.Module, prompt: list[int], ends: list[int], most: int
+) -> list[int]:
     """The whole sequence through the model for each token: no cache, no batch, no padding."""
     ids = list(prompt)
     with torch.no_grad():
         for _ in range(most):
-            token = int(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax())
+            token = int(
+                model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()
+            )
             if token in ends:
                 break
             ids.append(token)
@@ -34,7 +41,9 @@ def test_batched_answers_equal_plain_greedy_ones(
     monkeypatch.setattr(generating, "BATCH_TOKENS", batch_tokens)
     model, tokenizer = tiny_model(seed=3), tiny_tokenizer()
     wanted = [plain_greedy(model, p, [], 12) for p in PROMPTS]
-    ends = sorted({answer[6] for answer in wanted})[:3]  # tokens that really come, so that some answers end early
+    ends = sorted({answer[6] for answer in wanted})[
+        :3
+    ]  # tokens that really come, so that some answers end early
     wanted = [plain_greedy(model, p, ends, 12) for p in PROMPTS]
     assert len({len(w) for w in wanted}) > 1
     streamed = [""] * len(PROMPTS)

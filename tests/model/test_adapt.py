@@ -20,11 +20,17 @@ IDS = torch.arange(5, 45).view(2, 20)
 def pefts(dtype: torch.dtype) -> Any:
     torch.manual_seed(1)
     model = get_peft_model(
-        tiny_model().to(dtype), LoraConfig(task_type="CAUSAL_LM", r=8, lora_alpha=16, target_modules="all-linear")
+        tiny_model().to(dtype),
+        LoraConfig(task_type="CAUSAL_LM", r=8, lora_alpha=16, target_modules="all-linear"),
     )
     for name, parameter in model.named_parameters():
         if "lora" in name:
-            parameter.data = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(len(name))).to(parameter.dtype) * 0.02
+            parameter.data = (
+                torch.randn(parameter.shape, generator=torch.Generator().manual_seed(len(name))).to(
+                    parameter.dtype
+                )
+                * 0.02
+            )
     return model
 
 
@@ -59,11 +65,19 @@ def test_a_small_adapter_is_not_swallowed_by_rounding() -> None:
     layer = joined(pefts(torch.bfloat16)).base_model.model.model.layers[0].self_attn.q_proj
     layer.lora_B["default"].weight.data *= 0.05
     a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
-    wanted = (x.float() @ a.bfloat16().float().T * layer.scaling["default"]) @ b.bfloat16().float().T
+    wanted = (
+        x.float() @ a.bfloat16().float().T * layer.scaling["default"]
+    ) @ b.bfloat16().float().T
     with torch.no_grad():
         on = layer(x).float()
         base = x.float() @ layer.base_layer.weight.float().T
-        theirs = (layer.base_layer(x) + (layer.lora_B["default"].bfloat16()(layer.lora_A["default"].bfloat16()(x)) * layer.scaling["default"])).float()
+        theirs = (
+            layer.base_layer(x)
+            + (
+                layer.lora_B["default"].bfloat16()(layer.lora_A["default"].bfloat16()(x))
+                * layer.scaling["default"]
+            )
+        ).float()
     exact = base + wanted
     assert (on - exact).abs().mean() <= (theirs - exact).abs().mean()
 

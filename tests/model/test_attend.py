@@ -89,7 +89,12 @@ def test_the_models_own_attention_is_back_outside_even_after_an_error() -> None:
     model = tiny_model()
     attend.register()
     before = model.config._attn_implementation
-    with pytest.raises(RuntimeError), attend.by_document(model):
-        assert model.config._attn_implementation == attend.NAME
-        raise RuntimeError
+
+    def fail_inside() -> None:
+        with attend.by_document(model):
+            assert model.config._attn_implementation == attend.NAME
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_inside()
     assert model.config._attn_implementation == before

@@ -27,7 +27,9 @@ def only_pickles(folder: Path) -> None:
 
 
 def lfs_pointer(folder: Path) -> None:
-    (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    (folder / "model.safetensors").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
+    )
 
 
 def missing_shard(folder: Path) -> None:
@@ -55,7 +57,9 @@ def adapter_beside(folder: Path) -> None:
         (lambda folder: (folder / "model.safetensors").unlink(), "no *.safetensors"),
     ],
 )
-def test_refused_with_a_name_and_a_fix(tmp_path: Path, spoil: Callable[[Path], object], words: str) -> None:
+def test_refused_with_a_name_and_a_fix(
+    tmp_path: Path, spoil: Callable[[Path], object], words: str
+) -> None:
     folder = save_tiny_model(tmp_path / "model")
     check(folder)
     spoil(folder)
@@ -65,7 +69,9 @@ def test_refused_with_a_name_and_a_fix(tmp_path: Path, spoil: Callable[[Path], o
     assert "Fix: " in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["/nowhere/at/all", "./nothing", "a/b/c", "no such name", "someone/nothing"])
+@pytest.mark.parametrize(
+    "name", ["/nowhere/at/all", "./nothing", "a/b/c", "no such name", "someone/nothing"]
+)
 def test_a_name_that_means_nothing(name: str) -> None:
     with pytest.raises(Problem, match="Fix: "):
         find(name)

@@ -16,7 +16,22 @@ from engine.config import Config
 from engine.events import Event
 from engine.runs import follow, launch
 
-TOPICS = ("sea", "moon", "bread", "iron", "rain", "tree", "fish", "road", "wool", "salt", "glass", "snow", "horse", "river")
+TOPICS = (
+    "sea",
+    "moon",
+    "bread",
+    "iron",
+    "rain",
+    "tree",
+    "fish",
+    "road",
+    "wool",
+    "salt",
+    "glass",
+    "snow",
+    "horse",
+    "river",
+)
 
 
 def write_rows(path: Path, count: int = 56) -> Path:
@@ -39,7 +54,12 @@ def make_run(model: Path, data: Path, **settings: Any) -> Path:
     from engine.runs.create import create
 
     config = Config()
-    given = {"model__name": str(model), "data__path": str(data), "runtime__dtype": "float32", **settings}
+    given = {
+        "model__name": str(model),
+        "data__path": str(data),
+        "runtime__dtype": "float32",
+        **settings,
+    }
     for path, value in given.items():
         config = knobs.with_value(config, path.replace("__", "."), value)
     return create(config, open_data(config, load_tokenizer(model)), model)
@@ -73,4 +93,6 @@ def kill_after(run: Path, kind: type[Any], step: int) -> None:
             trainer.wait()
             return
         time.sleep(0.005)
-    raise AssertionError(f"the trainer ended too early ({trainer.poll()}): " + (run / "worker.log").read_text())
+    raise AssertionError(
+        f"the trainer ended too early ({trainer.poll()}): " + (run / "worker.log").read_text()
+    )

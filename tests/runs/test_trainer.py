@@ -26,7 +26,12 @@ from tests import golden
 from tests.runs import made
 from tests.tiny_model import rows_of, tiny_model
 
-SHORT = {"train__max_steps": 12, "train__batch_size": 6, "train__learning_rate": 0.01, "eval__every": 4}
+SHORT = {
+    "train__max_steps": 12,
+    "train__batch_size": 6,
+    "train__learning_rate": 0.01,
+    "eval__every": 4,
+}
 
 
 def the(kind: type, told: list[events.Event]) -> list:  # type: ignore[type-arg]
@@ -35,7 +40,11 @@ def the(kind: type, told: list[events.Event]) -> list:  # type: ignore[type-arg]
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
     folder = run / "final"
-    name = "adapter_model.safetensors" if (folder / "adapter_config.json").is_file() else "model.safetensors"
+    name = (
+        "adapter_model.safetensors"
+        if (folder / "adapter_config.json").is_file()
+        else "model.safetensors"
+    )
     return load_file(folder / name)
 
 
@@ -100,7 +109,9 @@ def test_the_final_adapter_is_plain_pefts(tiny_model_folder: Path, rows: Path) -
     {"method__name": "full", "runtime__dtype": "bfloat16"},
     {"method__name": "lora", "method__rank": 4, "method__dropout": 0.2},
 ])  # fmt: skip
-def test_killed_and_resumed_is_bit_equal(tiny_model_folder: Path, rows: Path, settings: dict) -> None:  # type: ignore[type-arg]
+def test_killed_and_resumed_is_bit_equal(
+    tiny_model_folder: Path, rows: Path, settings: dict
+) -> None:  # type: ignore[type-arg]
     given = {**SHORT, **settings, "train__max_steps": 20}
     whole = made.make_run(tiny_model_folder, rows, **given)
     unbroken = the(events.Step, made.finish(whole))
@@ -126,7 +137,9 @@ def test_killed_and_resumed_is_bit_equal(tiny_model_folder: Path, rows: Path, se
 
 
 def test_stop_saves_and_a_second_start_goes_on(tiny_model_folder: Path, rows: Path) -> None:
-    run = made.make_run(tiny_model_folder, rows, **{**SHORT, "train__max_steps": 4000, "eval__every": 1000})
+    run = made.make_run(
+        tiny_model_folder, rows, **{**SHORT, "train__max_steps": 4000, "eval__every": 1000}
+    )
     trainer = made.start(run)
     follower = follow.Follower(run)
     follower.start()
@@ -152,7 +165,9 @@ def test_stop_saves_and_a_second_start_goes_on(tiny_model_folder: Path, rows: Pa
 
 
 def test_sigterm_stops_and_saves(tiny_model_folder: Path, rows: Path) -> None:
-    run = made.make_run(tiny_model_folder, rows, **{**SHORT, "train__max_steps": 4000, "eval__every": 1000})
+    run = made.make_run(
+        tiny_model_folder, rows, **{**SHORT, "train__max_steps": 4000, "eval__every": 1000}
+    )
     trainer = made.start(run)
     follower = follow.Follower(run)
     follower.start()
@@ -180,8 +195,12 @@ def test_save_and_eval_on_command_by_the_file(tiny_model_folder: Path, rows: Pat
     assert {c.id for c in the(events.CommandTaken, follow.read(run))} == {o.id for o in orders}
 
 
-def test_a_second_trainer_is_refused_and_the_first_goes_on(tiny_model_folder: Path, rows: Path) -> None:
-    run = made.make_run(tiny_model_folder, rows, **{**SHORT, "train__max_steps": 4000, "eval__every": 1000})
+def test_a_second_trainer_is_refused_and_the_first_goes_on(
+    tiny_model_folder: Path, rows: Path
+) -> None:
+    run = made.make_run(
+        tiny_model_folder, rows, **{**SHORT, "train__max_steps": 4000, "eval__every": 1000}
+    )
     first = made.start(run)
     follower = follow.Follower(run)
     follower.start()
@@ -196,7 +215,9 @@ def test_a_second_trainer_is_refused_and_the_first_goes_on(tiny_model_folder: Pa
     assert listing.describe(run).status == "lost"
 
 
-def test_a_model_that_answers_no_number_fails_in_one_line(tiny_model_folder: Path, rows: Path) -> None:
+def test_a_model_that_answers_no_number_fails_in_one_line(
+    tiny_model_folder: Path, rows: Path
+) -> None:
     from safetensors.torch import save_file
 
     run = made.make_run(tiny_model_folder, rows, **SHORT)
@@ -229,7 +250,9 @@ def test_what_a_run_keeps_is_private(tiny_model_folder: Path, rows: Path) -> Non
     assert not list(run.rglob(".tmp-*"))
 
 
-def test_a_partial_or_damaged_checkpoint_is_never_chosen(tiny_model_folder: Path, rows: Path) -> None:
+def test_a_partial_or_damaged_checkpoint_is_never_chosen(
+    tiny_model_folder: Path, rows: Path
+) -> None:
     run = made.make_run(tiny_model_folder, rows, **SHORT, save__keep=3)
     made.finish(run)
     *_, earlier, last = checkpoint.checkpoints(run)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.train.batches import cut, cut_padded, micro_batches, rows_of_step, steps_per_epoch
+from engine.train.batches import cut, cut_padded, micro_batches, rows_of_step
+from engine.train.schedule import steps_per_epoch
 from tests.tiny_model import random_side, rows_of
 
 

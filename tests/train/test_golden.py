@@ -32,7 +32,9 @@ def gradients_of(job: Any, rows: np.ndarray) -> tuple[float, dict[str, torch.Ten
     else:
         with by_document(job.model):
             found = loop.gradients(job, 0, rows)
-    return found.loss, {n: p.grad.clone() for n, p in trained(job.model).items() if p.grad is not None}
+    return found.loss, {
+        n: p.grad.clone() for n, p in trained(job.model).items() if p.grad is not None
+    }
 
 
 def lively(model: Any) -> None:
@@ -73,14 +75,18 @@ def test_gradients_do_not_depend_on_how_a_batch_is_cut(
 ) -> None:
     side = random_side(8)
     settings = {"method.name": method, "method.rank": 4, "runtime.token_budget": None}
-    job = make_job(tiny_model(), side, random_side(3, seed=9), tmp_path, settings, budget=budget, padded=padded)
+    job = make_job(
+        tiny_model(), side, random_side(3, seed=9), tmp_path, settings, budget=budget, padded=padded
+    )
     lively(job.model)
     loss, gradients = gradients_of(job, np.arange(8))
     wanted_loss, wanted = golden.batch_gradients(plain_twin(job), rows_of(side))
     assert loss == pytest.approx(wanted_loss, rel=1e-5)
     assert gradients.keys() == wanted.keys()
     for name, gradient in gradients.items():
-        torch.testing.assert_close(gradient, wanted[name], **CLOSE, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            gradient, wanted[name], **CLOSE, msg=lambda m, n=name: f"{n}: {m}"
+        )
 
 
 @pytest.mark.parametrize("settings", [{"method.rslora": True}, {"method.dora": True}])
@@ -92,7 +98,9 @@ def test_variants_of_lora_have_pefts_gradients(tmp_path: Path, settings: dict[st
     wanted_loss, wanted = golden.batch_gradients(plain_twin(job), rows_of(side))
     assert loss == pytest.approx(wanted_loss, rel=1e-5)
     for name, gradient in gradients.items():
-        torch.testing.assert_close(gradient, wanted[name], rtol=1e-4, atol=5e-6, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            gradient, wanted[name], rtol=1e-4, atol=5e-6, msg=lambda m, n=name: f"{n}: {m}"
+        )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -123,12 +131,19 @@ def test_weights_after_training_equal_the_reference(tmp_path: Path, method: str)
     ours = dict(job.model.named_parameters())
     for name, parameter in twin.named_parameters():
         if parameter.requires_grad:
-            torch.testing.assert_close(ours[name], parameter, rtol=1e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}")
+            torch.testing.assert_close(
+                ours[name], parameter, rtol=1e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}"
+            )
 
 
 def test_the_reported_norm_is_that_of_the_reference_before_clipping(tmp_path: Path) -> None:
     side = random_side(6)
-    settings = {"method.name": "full", "train.batch_size": 6, "train.max_steps": 1, "train.max_grad_norm": 0.01}
+    settings = {
+        "method.name": "full",
+        "train.batch_size": 6,
+        "train.max_steps": 1,
+        "train.max_grad_norm": 0.01,
+    }
     job = make_job(tiny_model(), side, random_side(0 + 8, seed=2), tmp_path, settings)
     _, wanted = golden.batch_gradients(tiny_model(), rows_of(side))
     loop.train(job)
@@ -137,7 +152,9 @@ def test_the_reported_norm_is_that_of_the_reference_before_clipping(tmp_path: Pa
 
 def test_an_update_counts_real_tokens_and_label_tokens(tmp_path: Path) -> None:
     side = random_side(5)
-    job = make_job(tiny_model(), side, random_side(8), tmp_path, {"train.batch_size": 5, "train.max_steps": 1})
+    job = make_job(
+        tiny_model(), side, random_side(8), tmp_path, {"train.batch_size": 5, "train.max_steps": 1}
+    )
     loop.train(job)
     step = job.report.of(events.Step)[0]
     assert step.tokens == len(side.ids)

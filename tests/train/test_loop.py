@@ -19,7 +19,9 @@ from tests.train.bench import make_job
 
 def test_nan_stops_before_the_update_and_names_the_rows(tmp_path: Path) -> None:
     side = random_side(6)
-    job = make_job(tiny_model(), side, random_side(0), tmp_path, {"method.name": "full", "train.batch_size": 2})
+    job = make_job(
+        tiny_model(), side, random_side(0), tmp_path, {"method.name": "full", "train.batch_size": 2}
+    )
     with by_document(job.model):
         loop.update(job, 0)
     with torch.no_grad():
@@ -47,7 +49,10 @@ def test_looking_changes_nothing_and_puts_the_mode_back(tmp_path: Path) -> None:
                 parameter.normal_()
     job.model.train()
     with by_document(job.model):
-        looks = [held_out_losses(job.model, held_out, np.arange(9), 64, "cpu", padded=False) for _ in range(2)]
+        looks = [
+            held_out_losses(job.model, held_out, np.arange(9), 64, "cpu", padded=False)
+            for _ in range(2)
+        ]
         assert job.model.training
         with pytest.raises(RuntimeError):
             held_out_losses(
@@ -64,7 +69,14 @@ def _fail(done: int, total: int) -> None:
 def test_the_best_weights_are_kept_when_the_last_are_worse(tmp_path: Path) -> None:
     """Learning random rows by heart makes the held-out loss climb; the run must end with its best."""
     held_out = random_side(9, seed=4)
-    settings = {"method.name": "full", "train.batch_size": 6, "train.max_steps": 40, "train.learning_rate": 0.05, "eval.every": 5, "train.schedule": "constant"}
+    settings = {
+        "method.name": "full",
+        "train.batch_size": 6,
+        "train.max_steps": 40,
+        "train.learning_rate": 0.05,
+        "eval.every": 5,
+        "train.schedule": "constant",
+    }
     job = make_job(tiny_model(), random_side(6), held_out, tmp_path, settings)
     assert loop.train(job)
     looks = [e for e in job.report.of(events.Eval) if not e.baseline]

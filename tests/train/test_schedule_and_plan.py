@@ -7,7 +7,7 @@ import pytest
 from engine import config as knobs
 from engine.config import Config
 from engine.train import plan
-from engine.train.schedule import learning_rate
+from engine.train.schedule import learning_rate, total_steps
 
 
 def test_schedules_by_hand() -> None:
@@ -29,10 +29,15 @@ def settings(**given: object) -> Config:
 
 @pytest.mark.parametrize(
     ("given", "rows", "steps"),
-    [({}, 270, 51), ({"train__epochs": 0.5}, 270, 9), ({"train__max_steps": 7}, 270, 7), ({"train__batch_size": 1000}, 5, 3)],
+    [
+        ({}, 270, 51),
+        ({"train__epochs": 0.5}, 270, 9),
+        ({"train__max_steps": 7}, 270, 7),
+        ({"train__batch_size": 1000}, 5, 3),
+    ],
 )  # fmt: skip
 def test_total_steps(given: dict[str, object], rows: int, steps: int) -> None:
-    assert plan.total_steps(settings(**given), rows) == steps
+    assert total_steps(settings(**given), rows) == steps
 
 
 @pytest.mark.parametrize("total", [1, 5, 12, 51, 1000])
@@ -54,7 +59,16 @@ def test_looks_on_the_way_cost_at_most_their_share() -> None:
 
 
 def test_a_plan_survives_its_file() -> None:
-    made = plan.make(Config(), train_rows=270, held_out=30, budget=512, padded=False, device="cpu", dtype="float32", threads=2)
+    made = plan.make(
+        Config(),
+        train_rows=270,
+        held_out=30,
+        budget=512,
+        padded=False,
+        device="cpu",
+        dtype="float32",
+        threads=2,
+    )
     import json
 
     assert plan.Plan.from_json(json.loads(json.dumps(made.to_json()))) == made

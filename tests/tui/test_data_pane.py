@@ -90,7 +90,7 @@ async def test_what_was_found_is_counted_and_listed() -> None:
         for words in (
             "▲ 0 held out",
             "overlap 2 (1 exact)",
-            "✗ 4 cut at 256",
+            "✗ 4 cut",
             "▲ 4 problems",
             "tickets.jsonl:118:42",
         ):

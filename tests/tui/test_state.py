@@ -20,7 +20,6 @@ from tui.state import (
     duration,
     machine_words,
     next_step,
-    planned_updates,
     refusal,
     what,
 )
@@ -101,15 +100,6 @@ def test_why_training_cannot_start(state: State, reason: str, path: str) -> None
     said, knob = refusal(state)
     assert reason in said if reason else not said
     assert knob == path
-
-
-@pytest.mark.parametrize("rows", [1, 15, 16, 17, 270])
-@pytest.mark.parametrize("epochs", [0.1, 0.5, 1, 2.5, 3])
-def test_updates_are_counted_as_the_trainer_counts_them(rows: int, epochs: float) -> None:
-    from engine.train.plan import total_steps
-
-    config = with_value(Config(), "train.epochs", epochs)
-    assert planned_updates(config, rows) == total_steps(config, rows)
 
 
 def test_steps_that_are_set_win_over_epochs() -> None:

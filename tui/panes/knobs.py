@@ -15,8 +15,9 @@ from textual.widgets import Static
 from engine.config import Config, Knob, knobs, parse_value, with_value
 from engine.errors import Problem
 from engine.text import clean
+from engine.train.schedule import total_steps
 from tui import keys
-from tui.state import DATA_KNOBS, planned_updates
+from tui.state import DATA_KNOBS
 from tui.widgets.field import Field
 from tui.widgets.knob_row import KnobRow, shown
 from tui.widgets.pane import Pane
@@ -154,7 +155,7 @@ class KnobsPane(Pane):
         if self._summary is None:
             return Content.styled("the number of updates follows from the data", "$quiet")
         rows = int(self._summary["train"])
-        updates = train.max_steps or planned_updates(self._config, rows)
+        updates = total_steps(self._config, rows)
         how = (
             "as set"
             if train.max_steps
