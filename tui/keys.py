@@ -77,7 +77,7 @@ TABLE: dict[Focus, tuple[Key, ...]] = {
         Key("escape", "esc", "cursor_off", "cursor off", "take the cursor away"),
     ),
     "compare": (
-        Key("down,j,right,l,n", "↓ j", "move(1)", "row", "the next prompt (also → l n)", show=True),
+        Key("down,j,right,l,n", "↓ j", "move(1)", "row", "the next prompt (also → l n)", show=True, short="↑↓"),
         Key("up,k,left,h,b", "↑ k", "move(-1)", "row", "the prompt before (also ← h b)"),
         Key("g", "g", "ask", "ask both", "let the base and the tuned model answer", show=True),
         Key("G", "G", "ask_more", "ask 8", "the same for the next 8 rows at once", show=True),

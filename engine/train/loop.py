@@ -19,9 +19,10 @@ from engine.commands import Command
 from engine.config import Config
 from engine.data.frozen import Frozen
 from engine.errors import Problem
-from engine.judge.held_out import RowLosses, fixed_part, held_out_losses
+from engine.judge.held_out import RowLosses, held_out_losses, representative_part
 from engine.model.attend import by_document
 from engine.model.loss import label_losses
+from engine.runs import directory
 from engine.train import checkpoint
 from engine.train.batches import micro_batches, rows_of_step
 from engine.train.checkpoint import State
@@ -36,7 +37,8 @@ from engine.train.schedule import learning_rate
 class Job:
     """Everything a training has in hand. `wants_stop` is set by a command or a signal.
 
-    `loss_of_all` is the newest held-out loss over every row.
+    `part` is the fixed part of the held-out rows that looks on the way use, chosen after the look at
+    step 0; `loss_of_all` is the newest held-out loss over every row.
     """
 
     run: Path
@@ -49,6 +51,7 @@ class Job:
     report: Report
     state: State
     budget: int
+    part: np.ndarray | None = None
     wants_stop: bool = False
     loss_of_all: float = math.nan
 
@@ -177,8 +180,7 @@ def look(job: Job, step: int, *, every_row: bool) -> RowLosses | None:
     side = job.data.eval
     if not len(side):
         return None
-    part = fixed_part(len(side), job.plan.eval_rows, job.config.train.seed)
-    rows = np.arange(len(side)) if every_row else part
+    rows = np.arange(len(side)) if every_row or job.part is None else job.part
     began = time.perf_counter()
     job.report.say(events.PhaseBegan("evaluating"))
     seen = held_out_losses(
@@ -192,12 +194,16 @@ def look(job: Job, step: int, *, every_row: bool) -> RowLosses | None:
             "check the model, or lower the learning rate",
         )
     seconds = time.perf_counter() - began
-    if every_row:
+    complete = len(rows) == len(side)
+    if complete:
         job.loss_of_all = seen.loss
         job.report.say(_eval(step, seen, all_rows=True, seconds=seconds))
-    if len(part) < len(side):
-        seen = seen.of(part)
-        job.report.say(_eval(step, seen, all_rows=False, seconds=0.0 if every_row else seconds))
+    if job.part is None:
+        job.part = representative_part(seen, job.plan.eval_rows, job.config.train.seed)
+        directory.write_json(job.run / directory.PART, {"rows": job.part.tolist()})
+    if len(job.part) < len(side):
+        seen = seen.of(job.part)
+        job.report.say(_eval(step, seen, all_rows=False, seconds=0.0 if complete else seconds))
     return seen
 
 

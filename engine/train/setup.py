@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from engine import config as knobs
@@ -31,7 +32,7 @@ def prepare(run: Path, report: Report) -> Job:
     decided = _plan_before(run)
     device = decided.device if decided else load.pick_device(config.runtime.device)
     dtype = _dtype(decided, config, device)
-    torch.set_num_threads(decided.threads if decided else threads())
+    torch.set_num_threads(decided.threads if decided else _threads(device, dtype))
     report.say(
         events.Hello(
             pid=os.getpid(), device=_name(device), dtype=_short(dtype), versions=machine.versions()
@@ -55,13 +56,20 @@ def prepare(run: Path, report: Report) -> Job:
     report.say(_plan_event(decided, model))
     return Job(
         run=run, config=config, plan=decided, data=frozen, model=model, tokenizer=tokenizer, optimizer=optimizer,
-        report=report, state=_go_back(run, model, optimizer, report), budget=decided.token_budget,
+        report=report, state=_go_back(run, model, optimizer, report), budget=decided.token_budget, part=_part(run),
     )  # fmt: skip
 
 
-def threads() -> int:
-    """One a physical core is what OMP_NUM_THREADS, set by the launcher, says."""
-    return int(os.environ.get("OMP_NUM_THREADS") or 0) or torch.get_num_threads()
+def _part(run: Path) -> np.ndarray | None:
+    """The held-out rows that looks on the way use, as chosen at step 0; None before that."""
+    rows = directory.read_json(run / directory.PART).get("rows")
+    return None if rows is None else np.array(rows, dtype=np.int64)
+
+
+def _threads(device: str, dtype: torch.dtype) -> int:
+    """At most OMP_NUM_THREADS (the launcher sets it to the physical cores); tried out for a run on the CPU."""
+    most = torch.get_num_threads()
+    return machine.pick_threads(most, dtype) if device == "cpu" else most
 
 
 def _plan_before(run: Path) -> plan.Plan | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,7 @@ def test_the_best_weights_are_kept_when_the_last_are_worse(tmp_path: Path) -> No
         "train.batch_size": 6,
         "train.max_steps": 40,
         "train.learning_rate": 0.05,
+        "eval.max_fraction": 1.0,
         "eval.every": 5,
         "train.schedule": "constant",
     }
@@ -114,3 +116,27 @@ def test_running_out_of_memory_halves_the_budget_and_changes_nothing_else(
     assert [(e.before, e.after) for e in short.report.of(events.OutOfMemory)] == [(1024, 512)]
     for one, other in zip(plain.model.parameters(), short.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_looks_on_the_way_use_a_part_that_starts_where_all_rows_start(tmp_path: Path) -> None:
+    """The part's loss at step 0 is nearly that of all rows, it never changes, and a resume finds it again."""
+    held_out = random_side(60, seed=4)
+    settings = {
+        "train.batch_size": 3,
+        "train.max_steps": 9,
+        "eval.every": 3,
+        "eval.max_fraction": 0.5,
+    }
+    job = make_job(tiny_model(), random_side(12), held_out, tmp_path, settings)
+    assert loop.train(job)
+    looks = job.report.of(events.Eval)
+    every, part = [e for e in looks if e.all_rows], [e for e in looks if not e.all_rows]
+    assert {e.examples for e in every} == {60}
+    assert {e.examples for e in part} == {9}
+    assert [e.step for e in part][:4] == [0, 3, 6, 9]
+    assert abs(part[0].loss - every[0].loss) < 0.02
+    kept = json.loads((tmp_path / "looked-at.json").read_text())["rows"]
+    assert job.part is not None
+    assert kept == job.part.tolist()
+    base = held_out_losses(tiny_model(), held_out, job.part, 64, "cpu", padded=True)
+    assert base.loss == pytest.approx(part[0].loss, rel=1e-5)
