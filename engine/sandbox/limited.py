@@ -19,6 +19,8 @@ from engine.errors import Problem
 from engine.paths import ROOT
 
 STARTUP_SECONDS = 60.0
+WAITING = 10
+"""Times longer than its CPU time that a child may take: a busy machine is no fault of the file."""
 MOST_REPLY_BYTES = 32 * 2**20
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ", "VIRTUAL_ENV")
 DAMAGED = "check where the file is from, or get it again"
@@ -33,7 +35,8 @@ def run(
     where: str,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Any:
-    """The task's result, which is JSON. `seconds` counts from when the child is ready to begin.
+    """The task's result, which is JSON. `seconds` of CPU time count from when the child is
+    ready to begin; it may wait for its turn up to ten times as long.
 
     Raises Problem when the file is refused, when time or memory run out, or when reading it
     crashes; what `on_progress(phase, done, total)` raises ends the child and goes on up.
@@ -99,7 +102,7 @@ def _converse(
     clock = _Clock(time.monotonic() + STARTUP_SECONDS)
     for said in _replies(child, clock):
         if "ready" in said:
-            clock.end = time.monotonic() + seconds
+            clock.end = time.monotonic() + seconds * WAITING
         elif "progress" in said and on_progress:
             phase, done, total = said["progress"]
             on_progress(str(phase), int(done), int(total))

@@ -56,16 +56,16 @@ def test_from_opening_to_answers(
     phases: list[str] = []
     opened = desk.call(
         "open_data", config=given, on_progress=lambda phase, *_: phases.append(phase)
-    ).result(120)
+    ).result(600)
     assert (opened["rows"], opened["train"] + opened["eval"]) == (56, 56)
     assert opened["eval"] >= 8
     assert opened["overlap"] == {"exact": 0, "normalised": 0}
     assert opened["model"]["layers"] == 2
     assert {"reading", "tokenizing"} <= set(phases)
 
-    page = desk.call("rows", start=50, count=10).result(30)
+    page = desk.call("rows", start=50, count=10).result(600)
     assert (len(page["rows"]), page["total"]) == (6, 56)
-    held = desk.call("rows", start=0, count=99, side="eval").result(30)
+    held = desk.call("rows", start=0, count=99, side="eval").result(600)
     assert held["total"] == opened["eval"]
     assert {row["side"] for row in held["rows"]} == {"eval"}
 
@@ -75,15 +75,15 @@ def test_from_opening_to_answers(
         sides=["base"],
         config=given,
         max_tokens=4,
-    ).result(60)
+    ).result(600)
     assert set(base_only["answers"][0]) == {"base"}
 
-    run = Path(desk.call("prepare", config=given, title="first").result(60)["path"])
-    prompts = desk.call("held_out", run=str(run)).result(30)["prompts"]
+    run = Path(desk.call("prepare", config=given, title="first").result(600)["path"])
+    prompts = desk.call("held_out", run=str(run)).result(600)["prompts"]
     assert len(prompts) == opened["eval"]
     assert all(p["reference"].startswith("The ") for p in prompts)
     with pytest.raises(Problem, match="train first"):
-        desk.call("answers", run=str(run), prompts=prompts[:1], sides=["tuned"]).result(60)
+        desk.call("answers", run=str(run), prompts=prompts[:1], sides=["tuned"]).result(600)
 
     made.finish(run)
     items: list[dict[str, Any]] = []
@@ -94,7 +94,7 @@ def test_from_opening_to_answers(
         sides=["base", "tuned"],
         max_tokens=8,
         on_item=items.append,
-    ).result(120)
+    ).result(600)
     for place, answer in enumerate(answers["answers"]):
         for side in ("base", "tuned"):
             streamed = "".join(
@@ -102,7 +102,7 @@ def test_from_opening_to_answers(
             )
             assert streamed == answer[side]["text"]
     assert any(a["base"]["text"] != a["tuned"]["text"] for a in answers["answers"])
-    assert desk.call("release").result(30) == {}
+    assert desk.call("release").result(600) == {}
 
 
 def test_bad_data_is_a_problem_and_the_desk_lives_on(
@@ -110,10 +110,10 @@ def test_bad_data_is_a_problem_and_the_desk_lives_on(
 ) -> None:
     (tmp_path / "bad.jsonl").write_text("")
     with pytest.raises(Problem, match=r"bad\.jsonl.*Fix: "):
-        desk.call("open_data", config=config(tiny_model_folder, tmp_path / "bad.jsonl")).result(60)
+        desk.call("open_data", config=config(tiny_model_folder, tmp_path / "bad.jsonl")).result(600)
     with pytest.raises(Problem, match="Fix: "):
-        desk.call("answers", run=str(tmp_path), prompts="nonsense", sides=1).result(60)
-    assert "total" in desk.call("rows", start=0, count=1).result(30)
+        desk.call("answers", run=str(tmp_path), prompts="nonsense", sides=1).result(600)
+    assert "total" in desk.call("rows", start=0, count=1).result(600)
 
 
 def test_cancelling_drops_the_work(desk: Desk, tiny_model_folder: Path, tmp_path: Path) -> None:
@@ -122,10 +122,10 @@ def test_cancelling_drops_the_work(desk: Desk, tiny_model_folder: Path, tmp_path
     call = desk.call(
         "open_data", config=config(tiny_model_folder, data), on_progress=lambda *_: started.set()
     )
-    assert started.wait(60)
+    assert started.wait(600)
     call.cancel()
     with pytest.raises(Cancelled):
-        call.result(60)
+        call.result(600)
 
 
 def test_a_desk_that_dies_says_so_and_comes_back(desk: Desk) -> None:
@@ -133,5 +133,5 @@ def test_a_desk_that_dies_says_so_and_comes_back(desk: Desk) -> None:
     assert desk._process is not None
     desk._process.kill()
     with pytest.raises(Problem, match="ended"):
-        call.result(30)
-    assert desk.call("rows", start=0, count=1).result(60)["total"] == 0
+        call.result(600)
+    assert desk.call("rows", start=0, count=1).result(600)["total"] == 0

@@ -28,7 +28,7 @@ def finetui(starter_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Com
         )
     program = Path(sys.executable).with_name("finetui")
 
-    def run(*words: str, code: int = 0, seconds: float = 280) -> subprocess.CompletedProcess[str]:
+    def run(*words: str, code: int = 0, seconds: float = 1500) -> subprocess.CompletedProcess[str]:
         found = subprocess.run(
             [str(program), *words], cwd=elsewhere, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=seconds, check=False, env={**os.environ, "FINETUI_HOME": str(starter_home), "HF_HUB_OFFLINE": "1"},

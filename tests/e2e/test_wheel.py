@@ -12,11 +12,11 @@ import pytest
 from engine import paths
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(900)
 def test_the_wheel_holds_themes_and_sample_data(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", str(tmp_path), str(paths.ROOT)],
-        check=True, timeout=180, capture_output=True,
+        check=True, timeout=800, capture_output=True,
     )  # fmt: skip
     (wheel,) = tmp_path.glob("finetui-*.whl")
     place = tmp_path / "site"

@@ -19,7 +19,7 @@ from tests.runs import made
 from tests.tui.opened import Bench
 from tui.app import Workbench
 
-SECONDS = 120
+SECONDS = 600
 
 
 async def until(pilot: Pilot[int], true: Callable[[], object], words: str) -> None:
@@ -30,7 +30,7 @@ async def until(pilot: Pilot[int], true: Callable[[], object], words: str) -> No
         await pilot.pause(0.05)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_open_train_compare(
     size: tuple[int, int], tiny_model_folder: Path, tmp_path: Path

@@ -32,7 +32,7 @@ def in_process(*words: str, code: str = "") -> subprocess.CompletedProcess[str]:
     script = code or "import sys; from tui.cli import main; sys.exit(main())"
     return subprocess.run(
         [sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL, timeout=600, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     code = "import sys\nfrom tui.cli import main\nsys.exit(main(['runs', '--json']))"
     done = subprocess.run(
         ["bash", "-c", f'{sys.executable} -c "{code}" | true; echo ${{PIPESTATUS[0]}}'],
-        cwd=ROOT, capture_output=True, text=True, timeout=60,
+        cwd=ROOT, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.stdout.strip() == "0"
     assert done.stderr == ""

@@ -78,7 +78,7 @@ def start(run: Path) -> subprocess.Popen[bytes]:
 def finish(run: Path) -> list[Event]:
     """Train to the end; the worker's log is the message when it fails."""
     trainer = start(run)
-    code = trainer.wait(timeout=120)
+    code = trainer.wait(timeout=600)
     assert code == 0, (run / "worker.log").read_text()
     return follow.read(run)
 
@@ -86,7 +86,7 @@ def finish(run: Path) -> list[Event]:
 def kill_after(run: Path, kind: type[Any], step: int) -> None:
     """Start a trainer and end it with SIGKILL once an event of `kind` at or after `step` is in the journal."""
     trainer = start(run)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while trainer.poll() is None and time.monotonic() < deadline:
         if any(isinstance(e.body, kind) and e.body.step >= step for e in follow.read(run)):
             os.killpg(trainer.pid, signal.SIGKILL)

@@ -152,7 +152,7 @@ def test_stop_saves_and_a_second_start_goes_on(tiny_model_folder: Path, rows: Pa
         if isinstance(event.body, events.LAST_WORDS):
             break
     follower.stop()
-    assert trainer.wait(timeout=30) == 0
+    assert trainer.wait(timeout=600) == 0
     told = follow.read(run)
     (taken,) = the(events.CommandTaken, told)
     assert (taken.id, taken.name, taken.ok) == (order.id, "stop", True)
@@ -174,7 +174,7 @@ def test_sigterm_stops_and_saves(tiny_model_folder: Path, rows: Path) -> None:
     next(e for e in follower if isinstance(e.body, events.Step))
     os.kill(trainer.pid, signal.SIGHUP)  # a dropped line must not matter
     os.kill(trainer.pid, signal.SIGTERM)
-    assert trainer.wait(timeout=30) == 0
+    assert trainer.wait(timeout=600) == 0
     follower.stop()
     assert the(events.Stopped, follow.read(run))
 
@@ -191,7 +191,7 @@ def test_save_and_eval_on_command_by_the_file(tiny_model_folder: Path, rows: Pat
     orders = [commands.command("save"), commands.command("eval")]
     with (run / directory.COMMANDS).open("a") as out:
         out.write("not a command\n" + "".join(commands.encode(o) + "\n" for o in orders))
-    assert trainer.wait(timeout=120) == 0
+    assert trainer.wait(timeout=600) == 0
     assert {c.id for c in the(events.CommandTaken, follow.read(run))} == {o.id for o in orders}
 
 
@@ -206,11 +206,11 @@ def test_a_second_trainer_is_refused_and_the_first_goes_on(
     follower.start()
     next(e for e in follower if isinstance(e.body, events.Step))
     second = made.start(run)
-    assert second.wait(timeout=60) == 1
+    assert second.wait(timeout=600) == 1
     assert f"process {first.pid}" in (run / "worker.log").read_text()
     assert directory.alive(run)
     control.send(run, commands.command("kill"))
-    first.wait(timeout=30)
+    first.wait(timeout=600)
     follower.stop()
     assert listing.describe(run).status == "lost"
 
@@ -233,7 +233,7 @@ def test_a_model_that_answers_no_number_fails_in_one_line(
     meta = json.loads((run / "meta.json").read_text())
     directory.write_json(run / "meta.json", {**meta, "model_path": str(copy)})
     trainer = made.start(run)
-    assert trainer.wait(timeout=120) == 1
+    assert trainer.wait(timeout=600) == 1
     (failed,) = the(events.Failed, follow.read(run))
     assert "not a number" in failed.message
     assert "Fix:" in failed.message

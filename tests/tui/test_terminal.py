@@ -171,7 +171,7 @@ def test_it_leaves_when_the_terminal_is_gone(tmp_path: Path, ignore_hangup: bool
     with terminal(tmp_path, ignore_hangup=ignore_hangup) as screen:
         screen.wait_for(b"270")
         os.close(screen.main)
-        assert screen.process.wait(15) != 0
+        assert screen.process.wait(200) != 0
 
 
 def test_a_crash_is_five_lines_and_a_log_without_values(tmp_path: Path) -> None:
