@@ -18,10 +18,7 @@ def test_the_key_table_is_the_apps_own() -> None:
 
 def test_the_test_command_is_the_one_that_is_run_for_every_change() -> None:
     (command,) = re.findall(r"^python3 -m venv .*pytest$", TEXT, re.M)
-    assert (
-        command.replace("pip install -e", "pip install -q -e")
-        in (paths.ROOT / ".ci" / "run").read_text()
-    )
+    assert command in (paths.ROOT / ".ci" / "run").read_text().splitlines()
 
 
 def test_every_room_in_the_map_is_there() -> None:
