@@ -69,6 +69,8 @@ class Source:
     config: Config
     run: Path | None = None
     trained: bool = False
+    step: int = 0
+    """After how many updates the run's weights were saved."""
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -76,7 +78,7 @@ class Source:
 
     def key(self, prompt: Prompt, side: Side) -> tuple[object, ...]:
         """What an answer depends on; the base model's outlives a run."""
-        who = self.config.model.name if side == "base" else str(self.run)
+        who = self.config.model.name if side == "base" else f"{self.run}@{self.step}"
         return (side, who, self.config.compare.max_tokens, prompt.messages)
 
 

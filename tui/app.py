@@ -136,7 +136,8 @@ class Workbench(App[int], inherit_bindings=False):
     def show_source(self) -> None:
         now = self.state
         if self.bench.compare:
-            self.bench.compare.set_source(self.desk, now.config, now.run, now.history)
+            config = now.run_config or now.config
+            self.bench.compare.set_source(self.desk, config, now.run, now.history)
 
     # ------------------------------------------------------------ data and knobs
 
@@ -269,7 +270,9 @@ class Workbench(App[int], inherit_bindings=False):
             self.say(str(problem), "warning")
 
     def action_leave(self) -> None:
-        if self.state.training and self.state.run is not None:
+        if self.state.starting:
+            self.say("The run is being prepared: esc drops it, then q leaves", "warning")
+        elif self.state.training and self.state.run is not None:
             dialogs.ask_before_leaving(self, self.state.run)
         else:
             self.exit(0)

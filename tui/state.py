@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.config import Config, find_knob
 from engine.errors import Problem
+from engine.machine import emptiest
 from engine.text import clean
 from engine.train.schedule import total_steps
 
@@ -150,7 +151,7 @@ def machine_words(state: State) -> tuple[str, str]:
 def gpu_words(machine: Machine) -> str:
     if not machine.gpus:
         return "no GPU"
-    gpu = machine.gpus[0]
+    gpu = emptiest(machine.gpus) or machine.gpus[0]
     name = clean(gpu.name, 24, lines=False).removeprefix("NVIDIA ")
     more = f" +{len(machine.gpus) - 1}" if len(machine.gpus) > 1 else ""
     return f"{name} {_gib(gpu.memory_used)} of {_gib(gpu.memory_total)} GB{more}"
@@ -208,7 +209,7 @@ def _run_line(state: State, history: History) -> Next:
             said = clean(history.failure or "no reason was given", 300, lines=False)
             return Next("failed", said, (("3", "see its log"), again), "bad")
         case "done":
-            taken = f"{_steps(history)} in {duration(history.updated - history.started)}"
+            taken = f"{_steps(history)} in {duration(history.seconds)}"
             return Next("done", taken + _change(history), (("4", "compare"), again), "good")
         case "stopped":
             return Next(
@@ -227,6 +228,8 @@ def _run_line(state: State, history: History) -> Next:
 def _training_words(history: History) -> str:
     """Step and epoch, what else is being done, the time left, and the memory."""
     step = history.step
+    if step is None and history.phase == "training":
+        return "the first update"
     if step is None:
         return Progress(history.phase, history.done, history.total).words
     epochs = round(step.epoch * step.total_steps / max(1, step.step), 2)
@@ -248,7 +251,7 @@ def _steps(history: History) -> str:
 def _change(history: History) -> str:
     """The held-out loss, old -> new, with a word for the direction."""
     before, after = history.change
-    if not math.isfinite(before):
+    if not (math.isfinite(before) and math.isfinite(after)):
         return ""
     word = "▼ better" if after < before else "▲ not better"
     return f" · held-out loss {before:.2f} -> {after:.2f} {word}"

@@ -127,6 +127,7 @@ class Training:
         if path == self._state.run:
             self._state.run_config = config
             self._app.bench.refresh_lines()
+            self._app.show_source()
 
     def tick(self) -> None:
         """Take in what the run has reported: twice a second, more often only while catching up."""

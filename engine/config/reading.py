@@ -181,16 +181,26 @@ def _checked(tree: dict[str, Any], where: str) -> Config:
             limits = ""
         raise Problem(
             place,
-            _said(first["input"], first["msg"]),
+            _said(first["input"], first["type"]),
             f"give {limits}" if limits else "give a value of that kind",
         ) from error
 
 
-def _said(value: Any, message: str) -> str:
+WRONG_KIND = {
+    "float": "is not a number", "int": "is not a whole number", "bool": "is neither true nor false",
+    "string": "is not text", "literal": "is none of the choices",
+    "string_pattern_mismatch": "is none of the choices", "string_too_short": "is empty",
+}  # fmt: skip
+
+
+def _said(value: Any, kind: str) -> str:
+    """What is wrong with a value, from pydantic's name of the error (`float_parsing`, `less_than_equal`)."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"{value} is not a finite number"
-    shown = str(value) if not isinstance(value, str) else f'"{value}"'
-    return f"{shown[:80]} does not do ({message[:1].lower()}{message[1:]})"
+    shown = str(value)[:80] if not isinstance(value, str) else f'"{value[:80]}"'
+    return (
+        f"{shown} {WRONG_KIND.get(kind) or WRONG_KIND.get(kind.split('_')[0], 'is out of range')}"
+    )
 
 
 def _anchored(config: Config, folder: Path) -> Config:

@@ -116,7 +116,7 @@ class Train(Section):
         None,
         "learning rate",
         "The size of a step. Too high: the loss jumps or climbs; too low: nothing is learned.",
-        usual="1e-5 to 5e-4",
+        usual="1e-5 to 1e-3",
         first=True,
         empty="2e-4 for lora, 2e-5 for full",
         gt=0.0,

@@ -73,6 +73,15 @@ def open_source(
     return _open_file(path, place.suffix.lower(), notes, on_progress)
 
 
+def check_source(path: str) -> None:
+    """Refuse a file that is not there, or is none of ours by its first bytes, before anything slow is done for it."""
+    place = Path(os.path.expanduser(path))
+    if _is_folder(place) or (not os.path.lexists(place) and place.suffix not in DATA_SUFFIXES):
+        return
+    with _open_file(path, place.suffix.lower(), [], lambda done, total: None):
+        pass
+
+
 def _open_file(path: str, suffix: str, notes: list[str], on_progress: Progress) -> Reading:
     stack = ExitStack()
     with ExitStack() as on_error:

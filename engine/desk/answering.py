@@ -108,8 +108,8 @@ def tuned_weights(run: Path) -> tuple[Path | None, int]:
 
     history = load_history(run)
     final = run / directory.FINAL
-    if final.is_dir() and not history.live:
-        return final, history.best_step
+    if final.is_dir() and history.status in ("done", "stopped"):
+        return final, history.best_step or (history.step.step if history.step else 0)
     best = run / directory.CHECKPOINTS / f"step-{history.best_step:06d}"
     if history.best_step and checkpoint.verified(best):
         return best, history.best_step

@@ -40,9 +40,13 @@ class Work:
     def open_data(self, task: Task, config: dict[str, Any]) -> dict[str, Any]:
         """Find the model, read, split and tokenise the data; its summary, with the model's facts."""
         from engine.data.dataset import open_data, summary
+        from engine.data.read import check_source
         from engine.model.find import facts
 
         settings = knobs.from_dict(config)
+        for path in (settings.data.path, settings.data.eval_path):
+            if path:
+                check_source(path)
         folder = self._find(settings.model.name, task)
         self.dataset = open_data(settings, self.tokenizer, task.progress)
         self.opened = _about_data(settings)

@@ -80,12 +80,13 @@ class JoinedWeight:
     def __init__(self, layer: Any) -> None:
         self.layer = layer
         self.name: str = layer.active_adapters[0]
-        weight = layer.base_layer.weight
+        weight = layer.base_layer.weight.T if layer.fan_in_fan_out else layer.base_layer.weight
         rank = layer.r[self.name]
         self.width = weight.shape[1]
         self.both = weight.new_zeros(weight.shape[0], self.width + rank)
         self.both[:, : self.width] = weight.detach()
-        weight.data = self.both[:, : self.width]
+        view = self.both[:, : self.width]
+        layer.base_layer.weight.data = view.T if layer.fan_in_fan_out else view
 
     def forward(self, x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
         layer, name = self.layer, self.name

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import machine
 from engine.errors import Problem
 
 if TYPE_CHECKING:
@@ -88,8 +90,20 @@ def pick_device(wanted: str) -> str:
     if wanted != "auto":
         return wanted
     if torch.cuda.is_available():
-        return "cuda:0"
+        return _emptiest()
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _emptiest() -> str:
+    """Of several GPUs the emptiest. A CUDA_VISIBLE_DEVICES of the person's renumbers them: then the first."""
+    import torch
+
+    if torch.cuda.device_count() == 1 or "CUDA_VISIBLE_DEVICES" in os.environ:
+        return "cuda:0"
+    chosen = machine.emptiest(
+        machine.read_gpus()
+    )  # in the order of the bus, as CUDA_DEVICE_ORDER says
+    return f"cuda:{chosen.index}" if chosen else "cuda:0"
 
 
 def pick_dtype(wanted: str, device: str) -> torch.dtype:

@@ -73,6 +73,11 @@ class History:
         return first.loss if first and first.step == 0 else math.nan
 
     @property
+    def seconds(self) -> float:
+        """How long its attempts took together; what lay between them does not count."""
+        return self._before_attempt + self.updated - self._attempt_began
+
+    @property
     def change(self) -> tuple[float, float]:
         """The held-out loss at step 0 and at its best, both over the same rows; NaN until measured.
 
@@ -113,6 +118,8 @@ class History:
         )
 
     _training_since: float = 0.0
+    _attempt_began: float = 0.0
+    _before_attempt: float = 0.0
 
     def apply(self, event: Event) -> bool:
         """Take one event in; False when it was seen before."""
@@ -120,7 +127,10 @@ class History:
             return False
         self.gaps += event.seq - self.seq - 1
         self.seq, self.run, self.attempt = event.seq, event.run, event.attempt
-        self.started = self.started or event.time
+        if not self.started:
+            self.started = self._attempt_began = event.time
+        if isinstance(event.body, events.Hello) and event.attempt:
+            self._before_attempt, self._attempt_began = self.seconds, event.time
         self.updated = event.time
         self._take(event.body, event)
         return True
@@ -159,6 +169,9 @@ class History:
                 self._set_aside_after(from_step)
             case events.Warned():
                 self.warnings.append(body)
+            case events.OutOfMemory(before=before, after=after):
+                words = f"out of memory at {before:,} tokens at once: went on with {after:,}, the same mathematics"
+                self.warnings.append(events.Warned("oom", words))
             case events.Stopped():
                 self.status, self.path, self.phase = "stopped", body.path, ""
             case events.Done(best_step=best_step, best_loss=best_loss, path=path):

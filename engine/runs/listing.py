@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from engine import paths
 from engine.errors import Problem
 from engine.runs import directory, journal
 from engine.runs.history import History, Status
+
+START_SECONDS = 120.0
+"""A run whose trainer has not claimed it after so long will not be trained by it."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,14 @@ def load_history(run: Path) -> History:
 
 
 def status_now(run: Path, history: History) -> Status:
-    if history.live and not directory.alive(run):
-        return "lost"
-    return history.status
+    if directory.alive(run):
+        return history.status
+    begun = (run / directory.LOCK).exists() or _age(run) > START_SECONDS
+    return "lost" if history.live or (history.status == "queued" and begun) else history.status
+
+
+def _age(run: Path) -> float:
+    return time.time() - float(directory.read_json(run / directory.META).get("created", 0.0))
 
 
 def find(name: str) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ from engine.train.plan import LEAST_BUDGET, Plan
 from engine.train.report import Report
 from engine.train.schedule import learning_rate
 
+SAVE_SECONDS = 600.0
+"""However rarely rows are looked at, no more than about this much work can be lost."""
+
 
 @dataclass
 class Job:
@@ -52,6 +55,7 @@ class Job:
     state: State
     budget: int
     part: np.ndarray | None = None
+    saved_at: float = field(default_factory=time.monotonic)
     wants_stop: bool = False
     loss_of_all: float = math.nan
 
@@ -86,6 +90,9 @@ def _train(job: Job) -> bool:
         update(job, step)
         if step + 1 in job.plan.eval_steps:
             look_and_save(job)
+        elif time.monotonic() - job.saved_at > SAVE_SECONDS:
+            save(job)
+            job.report.say(events.PhaseBegan("training"))
     keep_the_best(job)
     return True
 
@@ -232,12 +239,17 @@ def save(job: Job) -> Path:
         )
     )
     checkpoint.prune(job.run, job.config.save.keep, job.state.best_step)
+    job.saved_at = time.monotonic()
     return path
 
 
 def keep_the_best(job: Job) -> None:
-    """When the last weights are not the best, take the best back and measure them on every row."""
-    if not job.state.best_step or job.state.best_step == job.plan.total_steps:
+    """When the last weights are not the best, take the best back; see that the best are measured on every row."""
+    if not job.state.best_step:
+        return
+    if job.state.best_step == job.plan.total_steps:
+        if math.isnan(job.loss_of_all):  # resumed after the last look
+            look(job, job.state.best_step, every_row=True)
         return
     best = job.run / "checkpoints" / f"step-{job.state.best_step:06d}"
     checkpoint.load_weights(best, job.model)

@@ -19,7 +19,8 @@ SHARE_OF_FREE = 0.5
 
 @dataclass(frozen=True)
 class Plan:
-    """`eval_steps` are the updates after which held-out rows are looked at, the last one included.
+    """`eval_steps` are the updates after which held-out rows are looked at (where there are any) and the
+    weights are saved, the last one included.
 
     `eval_rows` rows (a fixed seeded part) are looked at on the way; step 0 and the end use all.
     """
@@ -90,14 +91,14 @@ def make(
 ) -> Plan:
     total = total_steps(config, train_rows)
     per_epoch = steps_per_epoch(train_rows, config.train.batch_size)
-    looks = eval_steps(config.eval.every, total, per_epoch) if held_out else ()
+    looks = eval_steps(config.eval.every, total, per_epoch)
     trained = min(total * config.train.batch_size, math.ceil(total / per_epoch) * train_rows)
     return Plan(
         total_steps=total,
         steps_per_epoch=per_epoch,
         warmup_steps=warmup_steps(config.train.warmup, total),
         learning_rate=config.learning_rate,
-        eval_steps=looks or (total,),
+        eval_steps=looks,
         eval_rows=eval_rows(held_out, len(looks), trained, config.eval.max_fraction),
         token_budget=config.runtime.token_budget or budget,
         padded=padded,

@@ -16,19 +16,21 @@ from engine.runs.journal import Journal
 class Report:
     """Each event goes to the journal first and then on the progress queue."""
 
-    def __init__(self, run: Path, channel: Channel) -> None:
+    def __init__(self, run: Path, channel: Channel | None) -> None:
         self._file = run / directory.COMMANDS
         self._file_place = self._file.stat().st_size if self._file.exists() else 0
         self.channel = channel
         self.journal = Journal(run)
 
     def say(self, body: Body) -> None:
-        self.channel.publish(self.journal.write(body))
+        event = self.journal.write(body)
+        if self.channel is not None:
+            self.channel.publish(event)
 
     def heard(self) -> list[Command]:
         """Commands that came since the last call, over the socket or by the file."""
         found = []
-        while True:
+        while self.channel is not None:
             try:
                 found.append(self.channel.commands.get_nowait())
             except queue.Empty:
@@ -37,7 +39,8 @@ class Report:
 
     def close(self) -> None:
         self.journal.close()
-        self.channel.close()
+        if self.channel is not None:
+            self.channel.close()
 
     def _from_file(self) -> list[Command]:
         try:

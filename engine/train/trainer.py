@@ -11,6 +11,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -80,7 +81,8 @@ def work(run: Path) -> int:
         return FAILED
     from engine.train.report import Report
 
-    report = Report(run, Channel(path))
+    report = Report(run, _channel(path))
+    _clear_ending(run)
     code = FAILED
     try:
         code = _work(run, report)
@@ -91,11 +93,31 @@ def work(run: Path) -> int:
     return code
 
 
+def _clear_ending(run: Path) -> None:
+    """What an earlier attempt left as its result is not this one's."""
+    shutil.rmtree(run / directory.FINAL, ignore_errors=True)
+    (run / directory.EXIT).unlink(missing_ok=True)
+
+
+def _channel(path: Path) -> Channel | None:
+    """The progress queue; None where the file system has no sockets: the journal and the command file remain."""
+    try:
+        return Channel(path)
+    except OSError as error:
+        print(f"no progress queue: {error}", file=sys.stderr)
+        return None
+
+
 def _work(run: Path, report: Any) -> int:
     from engine import events
 
+    signal.signal(signal.SIGTERM, _stop_before_the_first_step)
+    signal.signal(signal.SIGINT, _stop_before_the_first_step)
     try:
         return _train(run, report)
+    except _StoppedEarly:
+        report.say(events.Stopped())
+        return 0
     except Problem as problem:
         traceback.print_exc()
         report.say(events.Failed(code="problem", message=str(problem)))
@@ -134,6 +156,14 @@ def _train(run: Path, report: Any) -> int:
     else:
         report.say(events.Stopped(step=job.state.step, path=str(final)))
     return 0
+
+
+class _StoppedEarly(Exception):
+    """Asked to stop while nothing was trained yet, so there is nothing to save."""
+
+
+def _stop_before_the_first_step(number: int, frame: FrameType | None) -> None:
+    raise _StoppedEarly
 
 
 def _listen_to_signals(job: Any) -> None:

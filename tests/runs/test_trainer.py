@@ -75,8 +75,8 @@ def test_a_run_from_end_to_end(tiny_model_folder: Path, rows: Path) -> None:
     wanted = golden.train(twin, batches, rates, weight_decay=0.01, max_norm=1.0)
     steps = the(events.Step, told)
     np.testing.assert_allclose([s.loss for s in steps], wanted, rtol=1e-3)
-    assert evals[1].step == 12
-    assert evals[1].loss == pytest.approx(golden.mean_loss(twin, held_out), rel=1e-3)
+    assert [e.step for e in evals[:4]] == [0, 4, 8, 12]
+    assert evals[3].loss == pytest.approx(golden.mean_loss(twin, held_out), rel=1e-3)
 
     (done,) = the(events.Done, told)
     assert Path(done.path) == run / "final"
@@ -264,3 +264,62 @@ def test_a_partial_or_damaged_checkpoint_is_never_chosen(
     file.write_bytes(data)
     os.utime(earlier, (0, 0))
     assert checkpoint.newest(run) == earlier
+
+
+def test_nothing_held_out_is_saved_all_the_same(tiny_model_folder: Path, rows: Path) -> None:
+    run = made.make_run(tiny_model_folder, rows, **SHORT, data__eval_fraction=0)
+    made.kill_after(run, events.Checkpoint, 8)
+    last = checkpoint.newest(run)
+    assert last is not None
+    assert checkpoint.read_state(last).step >= 8
+
+
+def test_a_resumed_run_leaves_no_earlier_result_standing(
+    tiny_model_folder: Path, rows: Path
+) -> None:
+    """Done, then its last words lost: the resume measures the best again and makes `final/` anew."""
+    from engine.desk.answering import tuned_weights
+
+    run = made.make_run(tiny_model_folder, rows, **SHORT)
+    told = made.finish(run)
+    (done,) = the(events.Done, told)
+    assert tuned_weights(run) == (run / "final", done.best_step)
+    journal = run / directory.EVENTS
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-1]))
+    assert listing.describe(run).status == "lost"
+    assert tuned_weights(run) == (
+        run / "checkpoints" / f"step-{done.best_step:06d}",
+        done.best_step,
+    )
+    (again,) = the(events.Done, made.finish(run))
+    assert (again.best_step, again.best_loss) == (done.best_step, pytest.approx(done.best_loss))
+
+
+def test_stopping_before_the_first_step_is_told(tiny_model_folder: Path, rows: Path) -> None:
+    run = made.make_run(tiny_model_folder, rows, **SHORT)
+    trainer = made.start(run)
+    while not (run / directory.LOCK).is_file() or not directory.alive(run):
+        assert trainer.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.2)
+    os.kill(trainer.pid, signal.SIGTERM)
+    assert trainer.wait(timeout=600) == 0
+    assert the(events.Stopped, follow.read(run))
+    assert listing.describe(run).status == "stopped"
+
+
+def test_a_trainer_that_died_before_its_first_word_is_lost(
+    tiny_model_folder: Path, rows: Path
+) -> None:
+    run = made.make_run(tiny_model_folder, rows, **SHORT)
+    assert listing.describe(run).status == "queued"
+    (run / directory.LOCK).write_text(
+        json.dumps({"pid": 1, "start_time": "0", "boot_id": "x", "host": "", "socket": ""})
+    )
+    history = History()
+    assert directory.owner(run) is not None
+    held = directory.read_json(run / directory.LOCK)
+    import socket
+
+    directory.write_json(run / directory.LOCK, {**held, "host": socket.gethostname()})
+    assert listing.status_now(run, history) == "lost"

@@ -54,7 +54,6 @@ class Report:
         self.path = path
         self.stream = stream
         self.line = console.StatusLine(stream)
-        self._first: dict[bool, float] = {}
         self._began = False
 
     def take(self, event: Event, history: History, new: bool) -> None:
@@ -93,15 +92,16 @@ class Report:
             self._began = True
             self._print(HEAD)
         step = history.step
-        first = self._first.setdefault(found.all_rows, found.loss)
+        points = history.held_out_all if found.all_rows else history.held_out_part
+        first = points[0].loss if points else found.loss
         best = self._is_best(found, history)
         cells = (
             f"{found.step:>9,}",
-            f"{step.epoch if step else 0:>5.1f}",
-            f"{figures.loss(step.loss) if step else '-':>8}",
+            f"{step.epoch * found.step / step.step if step else 0:>5.1f}",
+            f"{figures.loss(step.loss) if step and step.step == found.step else '-':>8}",
             f"{figures.loss(found.loss):>8}",
             f"{'base' if found.step == 0 else f'{found.loss - first:+.3f}':>8}",
-            f"{duration(history.updated - history.started):>6}",
+            f"{duration(history.seconds):>6}",
             f"{BEST_MARK} best" if best else "      ",
             _which(found, history),
         )
@@ -166,7 +166,7 @@ def status(history: History, width: int) -> str:
 def last_lines(history: History, path: Path, killed: bool) -> list[str]:
     """What came of the run, where its weights are, and what to do next."""
     step = history.step.step if history.step else 0
-    time = duration(history.updated - history.started)
+    time = duration(history.seconds)
     if history.status == "failed":
         reason = clean(history.failure or "no reason was given", 500, lines=False)
         return [f"failed after step {step:,}: {reason}", f"log      {path / 'worker.log'}"]

@@ -120,7 +120,8 @@ class ComparePane(Pane, can_focus=True):
         other_rows = run is None or run != self.source.run or desk is not self._desk
         self._desk = desk
         self._training = history is not None and history.live
-        self.source = Source(config, run, trained=run is not None and _has_weights(history))
+        step = history.best_step if history else 0
+        self.source = Source(config, run, run is not None and _has_weights(history), step)
         if other_rows:
             self.reload()
         self._paint()

@@ -201,7 +201,7 @@ def outcome(history: History | None, now: Standing) -> str:
         again = f"`finetui train --resume {history.run}` goes on from its last checkpoint"
         return f"{gone}\n{again}\nlog: {clean(log, 300, lines=False)}"
     if now == "done":
-        return f"{step:,} steps in {duration(history.updated - history.started)}{_kept(history)}"
+        return f"{step:,} steps in {duration(history.seconds)}{_kept(history)}"
     if now == "stopped":
         return f"saved after step {step:,}{_kept(history)}"
     if history.warnings:

@@ -57,6 +57,8 @@ class Pane(Vertical):
         title = Content(" · ".join(word for word in words if word))
         if title.markup != self.border_title:
             self.border_title = title
+            # a layout in the same tick would swallow the repaint of the border
+            self.call_after_refresh(self.refresh)
 
     def hint(self, text: str) -> None:
         """Put words in the lower edge of the border, in place of the keys."""
