@@ -82,7 +82,7 @@ def _problem(error: Exception) -> int:
     from engine.text import clean
 
     if isinstance(error, Problem):
-        print(clean(str(error), 2000), file=sys.stderr)
+        print(clean(str(error), 2000, lines=False), file=sys.stderr)
         return WRONG
     if isinstance(error, Cancelled):
         return INTERRUPTED

@@ -80,13 +80,14 @@ def _limit(memory_bytes: int) -> None:
 
 def _limit_time(seconds: float) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    _set(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds) + 1)
+    # the first limit ends the child with SIGXCPU, which tells time from memory; the second would be SIGKILL
+    _set(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds) + 1, spare=5)
 
 
-def _set(limit: int, value: int) -> None:
+def _set(limit: int, value: int, spare: int = 0) -> None:
     # macOS refuses some of these; the parent's clock still holds
     with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(limit, (value, value))
+        resource.setrlimit(limit, (value, value + spare))
 
 
 if __name__ == "__main__":

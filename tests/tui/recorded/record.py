@@ -2,7 +2,7 @@
 
     python -m tests.tui.recorded.record RUN
 
-RUN is a finished run of `sample_data/config.yaml`. Paths of this machine are taken out.
+RUN is a finished run on the sample data. Paths of this machine are taken out.
 """
 
 from __future__ import annotations
