@@ -44,6 +44,10 @@ class Work:
         from engine.model.find import facts
 
         settings = knobs.from_dict(config)
+        if settings.runtime.device.startswith("cuda"):
+            from engine.model.load import pick_device
+
+            pick_device(settings.runtime.device)  # refused here, before anything is made
         for path in (settings.data.path, settings.data.eval_path):
             if path:
                 check_source(path)
