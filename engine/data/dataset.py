@@ -180,7 +180,8 @@ def _sides_by_hash(
     if held == 0:
         notes.append("nothing could be held out: there are too few different questions")
     elif held < FEWEST_HELD_OUT:
-        notes.append(f"only {held} rows are held out: the held-out loss will be rough")
+        several = "1 row is" if held == 1 else f"{held} rows are"
+        notes.append(f"only {several} held out: the held-out loss will be rough")
     return sides, "hash of the user text"
 
 

@@ -62,7 +62,11 @@ class Work:
 
         dataset = self.dataset
         if dataset is None:
-            return {"rows": [], "total": 0}
+            raise Problem(
+                "data",
+                "the helping process was started afresh and holds no rows",
+                "open the data again",
+            )
         places = [i for i, s in enumerate(dataset.sides) if side is None or s == side]
         wanted = places[max(0, start) : max(0, start) + min(count, MOST_ROWS)]
         return {"rows": [row_view(dataset, place) for place in wanted], "total": len(places)}

@@ -66,7 +66,7 @@ class Owner:
 
 def claim(run: Path, socket_path: str) -> IO[str]:
     """Become the run's one trainer; the lock is freed when the process ends, however it ends."""
-    handle = (run / LOCK).open("a+")
+    handle = os.fdopen(os.open(run / LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -77,9 +77,9 @@ def claim(run: Path, socket_path: str) -> IO[str]:
             run.name, f"{who} is training this run", "attach to it, or stop it first"
         ) from error
     mine = Owner(os.getpid(), start_time(os.getpid()), boot_id(), socket.gethostname(), socket_path)
-    handle.truncate(0)
-    handle.write(json.dumps(vars(mine)))
-    handle.flush()
+    line = json.dumps(vars(mine)).encode()
+    os.pwrite(handle.fileno(), line, 0)  # before the cut: a reader never meets an empty file
+    handle.truncate(len(line))
     return handle
 
 

@@ -30,12 +30,23 @@ class Journal:
     def write(self, body: Body) -> Event:
         """One line in one write; on the disk at once for a change of state, else within two seconds."""
         event = Event(self.run, self.next_seq, self.attempt, time.time(), body)
-        os.write(self._descriptor, events.encode(event).encode() + b"\n")
+        self._append(events.encode(event).encode() + b"\n")
         self.next_seq += 1
         if isinstance(body, STATE_CHANGES) or time.monotonic() - self._synced > SYNC_SECONDS:
             os.fsync(self._descriptor)
             self._synced = time.monotonic()
         return event
+
+    def _append(self, line: bytes) -> None:
+        """All of it or nothing: what a full disk took of a line is cut off again, so that the next one is whole."""
+        size = os.fstat(self._descriptor).st_size
+        left = line
+        try:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except OSError:
+            os.ftruncate(self._descriptor, size)
+            raise
 
     def close(self) -> None:
         os.fsync(self._descriptor)

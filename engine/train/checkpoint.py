@@ -143,12 +143,25 @@ def load_weights(folder: Path, model: Any) -> None:
 
         set_peft_model_state_dict(model, load_file(adapter))
         return
-    here = dict(model.named_parameters())
+    here = (
+        model.state_dict()
+    )  # tied weights under both names, buffers too; the tensors are the model's own
+    missing = {name for name, _ in model.named_parameters()}
     with torch.no_grad():
         for file in sorted(folder.glob("model*.safetensors")):
             for name, tensor in load_file(file).items():
-                if name in here:
-                    here[name].copy_(tensor)
+                if name not in here or here[name].shape != tensor.shape:
+                    raise Problem(
+                        str(file),
+                        f"holds {name}, which is not a weight of this model",
+                        "choose the model that this run was trained from",
+                    )
+                here[name].copy_(tensor)
+                missing.discard(name)
+    if missing:
+        raise Problem(
+            str(folder), f"has no weights for {min(missing)}", "resume from another checkpoint"
+        )
 
 
 def prune(run: Path, keep: int, best_step: int) -> None:

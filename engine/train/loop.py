@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -32,13 +33,14 @@ from engine.train.plan import LEAST_BUDGET, Plan
 from engine.train.report import Report
 from engine.train.schedule import learning_rate
 
+Found = TypeVar("Found")
 SAVE_SECONDS = 600.0
 """However rarely rows are looked at, no more than about this much work can be lost."""
 
 
 @dataclass
 class Job:
-    """Everything a training has in hand. `wants_stop` is set by a command or a signal.
+    """Everything a training has in hand.
 
     `part` is the fixed part of the held-out rows that looks on the way use, chosen after the look at
     step 0; `loss_of_all` is the newest held-out loss over every row.
@@ -53,10 +55,8 @@ class Job:
     optimizer: Optimizer
     report: Report
     state: State
-    budget: int
     part: np.ndarray | None = None
     saved_at: float = field(default_factory=time.monotonic)
-    wants_stop: bool = False
     loss_of_all: float = math.nan
 
 
@@ -70,7 +70,10 @@ class Gradients:
 
 
 def train(job: Job) -> bool:
-    """Do the updates that are left; True when all were done, False when stopped before."""
+    """Do the updates that are left; True when all were done, False when stopped before.
+
+    Raises Stopping when it is asked to stop during the look at step 0.
+    """
     job.model.train()
     if job.plan.padded:
         return _train(job)
@@ -84,7 +87,7 @@ def _train(job: Job) -> bool:
     job.report.say(events.PhaseBegan("training"))
     for step in range(job.state.step, job.plan.total_steps):
         obey(job)
-        if job.wants_stop:
+        if job.report.stop_asked:
             save(job)
             return False
         update(job, step)
@@ -102,7 +105,7 @@ def update(job: Job, step: int) -> None:
     began = time.perf_counter()
     train, plan = job.config.train, job.plan
     rows = rows_of_step(step, len(job.data.train), train.batch_size, train.seed, train.shuffle)
-    found = gradients_within_memory(job, step, rows)
+    found = within_memory(job, lambda: gradients(job, step, rows))
     norm = float(job.optimizer.clip(train.max_grad_norm))
     if not math.isfinite(found.loss) or not math.isfinite(norm):
         refuse_nonfinite(job, step, rows, found.loss)
@@ -133,7 +136,7 @@ def gradients(job: Job, step: int, rows: np.ndarray) -> Gradients:
         job.config.train.seed * 1_000_003 + step
     )  # dropout: a function of the step too
     micros = micro_batches(
-        job.data.train, rows, job.budget, job.plan.device, padded=job.plan.padded
+        job.data.train, rows, job.plan.token_budget, job.plan.device, padded=job.plan.padded
     )
     label_tokens = sum(micro.label_tokens for micro in micros)
     total = torch.zeros((), device=job.plan.device)
@@ -144,18 +147,25 @@ def gradients(job: Job, step: int, rows: np.ndarray) -> Gradients:
     return Gradients(float(total) / label_tokens, sum(m.tokens for m in micros), label_tokens)
 
 
-def gradients_within_memory(job: Job, step: int, rows: np.ndarray) -> Gradients:
-    """The same, begun again with half the token budget whenever the device runs out of memory."""
+def within_memory(job: Job, work: Callable[[], Found]) -> Found:
+    """What `work` gives, begun again with half the token budget whenever the device runs out of memory.
+
+    The plan keeps the smaller budget, so that a resume does not run into the same wall.
+    """
     while True:
         try:
-            return gradients(job, step, rows)
+            return work()
         except torch.OutOfMemoryError:
-            if job.budget <= LEAST_BUDGET:
+            before = job.plan.token_budget
+            if before <= LEAST_BUDGET:
                 raise
         job.optimizer.clear()
         torch.cuda.empty_cache()
-        before, job.budget = job.budget, max(LEAST_BUDGET, job.budget // 2)
-        job.report.say(events.OutOfMemory(step=step, before=before, after=job.budget))
+        job.plan = replace(job.plan, token_budget=max(LEAST_BUDGET, before // 2))
+        directory.write_json(job.run / directory.PLAN, job.plan.to_json())
+        job.report.say(
+            events.OutOfMemory(step=job.state.step, before=before, after=job.plan.token_budget)
+        )
 
 
 def refuse_nonfinite(job: Job, step: int, rows: np.ndarray, loss: float) -> None:
@@ -183,16 +193,30 @@ def look_and_save(job: Job) -> None:
 
 
 def look(job: Job, step: int, *, every_row: bool) -> RowLosses | None:
-    """Report the held-out loss after `step` updates; returns it on the fixed part, which compares over steps."""
+    """Report the held-out loss after `step` updates; returns it on the fixed part, which compares over steps.
+
+    Raises Stopping when it is asked to stop during the look at step 0.
+    """
     side = job.data.eval
     if not len(side):
         return None
     rows = np.arange(len(side)) if every_row or job.part is None else job.part
     began = time.perf_counter()
     job.report.say(events.PhaseBegan("evaluating"))
-    seen = held_out_losses(
-        job.model, side, rows, job.budget, job.plan.device, padded=job.plan.padded,
-        on_progress=lambda done, total: job.report.say(events.Progress("evaluating", done, total)),
+
+    def progress(done: int, total: int) -> None:
+        job.report.say(events.Progress("evaluating", done, total))
+        if (
+            step == 0 and every_row
+        ):  # it uses every row and may be long; a resume begins with it again
+            job.report.raise_if_stopped()
+
+    seen = within_memory(
+        job,
+        lambda: held_out_losses(
+            job.model, side, rows, job.plan.token_budget, job.plan.device, padded=job.plan.padded,
+            on_progress=progress,
+        ),
     )  # fmt: skip
     if not math.isfinite(seen.loss):
         raise Problem(
@@ -270,9 +294,7 @@ def obey(job: Job) -> None:
 
 
 def _take(job: Job, command: Command) -> None:
-    if command.name == "stop":
-        job.wants_stop = True
-    elif command.name == "save":
+    if command.name == "save":
         save(job)
         job.report.say(events.PhaseBegan("training"))
     elif command.name == "eval":

@@ -13,12 +13,22 @@ from engine.runs.channel import Channel
 from engine.runs.journal import Journal
 
 
+class Stopping(Exception):
+    """A stop was asked for while nothing was trained yet, so that there is nothing to save."""
+
+
 class Report:
-    """Each event goes to the journal first and then on the progress queue."""
+    """Each event goes to the journal first and then on the progress queue.
+
+    `stop_asked` is set by a signal, or by a command as soon as it is heard.
+    """
+
+    stop_asked = False
 
     def __init__(self, run: Path, channel: Channel | None) -> None:
         self._file = run / directory.COMMANDS
         self._file_place = self._file.stat().st_size if self._file.exists() else 0
+        self._waiting: list[Command] = []
         self.channel = channel
         self.journal = Journal(run)
 
@@ -28,7 +38,24 @@ class Report:
             self.channel.publish(event)
 
     def heard(self) -> list[Command]:
-        """Commands that came since the last call, over the socket or by the file."""
+        """The commands that came since the last call, in their order."""
+        self._listen()
+        heard, self._waiting = self._waiting, []
+        return heard
+
+    def raise_if_stopped(self) -> None:
+        """Raise Stopping when a stop was asked for; other commands wait for an edge between updates."""
+        self._listen()
+        if self.stop_asked:
+            raise Stopping
+
+    def _listen(self) -> None:
+        new = self._arrived()
+        self.stop_asked = self.stop_asked or any(command.name == "stop" for command in new)
+        self._waiting += new
+
+    def _arrived(self) -> list[Command]:
+        """Over the socket, and by the file."""
         found = []
         while self.channel is not None:
             try:

@@ -40,9 +40,11 @@ def prepare(run: Path, report: Report) -> Job:
     )
     report.say(_data_event(frozen))
 
+    report.raise_if_stopped()
     report.say(events.PhaseBegan("loading"))
     folder = Path(meta["model_path"])
     model = load.load_model(folder, dtype, device)
+    report.raise_if_stopped()
     tokenizer = load.load_tokenizer(folder)
     padded = not attend.can_attend(model)
     model = adapt.adapt(model, config.method, config.train.seed)
@@ -56,7 +58,7 @@ def prepare(run: Path, report: Report) -> Job:
     report.say(_plan_event(decided, model))
     return Job(
         run=run, config=config, plan=decided, data=frozen, model=model, tokenizer=tokenizer, optimizer=optimizer,
-        report=report, state=_go_back(run, model, optimizer, report), budget=decided.token_budget, part=_part(run),
+        report=report, state=_go_back(run, model, optimizer, report), part=_part(run),
     )  # fmt: skip
 
 

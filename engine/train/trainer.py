@@ -110,12 +110,14 @@ def _channel(path: Path) -> Channel | None:
 
 def _work(run: Path, report: Any) -> int:
     from engine import events
+    from engine.train.report import Stopping
 
-    signal.signal(signal.SIGTERM, _stop_before_the_first_step)
-    signal.signal(signal.SIGINT, _stop_before_the_first_step)
+    _listen_to_signals(report)
     try:
         return _train(run, report)
-    except _StoppedEarly:
+    except Stopping:
+        for command in report.heard():
+            report.say(events.CommandTaken(command.id, command.name, 0, ok=command.name == "stop"))
         report.say(events.Stopped())
         return 0
     except Problem as problem:
@@ -140,7 +142,6 @@ def _train(run: Path, report: Any) -> int:
     from engine.train.setup import prepare
 
     job = prepare(run, report)
-    _listen_to_signals(job)
     complete = loop.train(job)
     best = run / directory.CHECKPOINTS / f"step-{job.state.best_step or job.state.step:06d}"
     final = checkpoint.publish_final(run, best)
@@ -158,21 +159,16 @@ def _train(run: Path, report: Any) -> int:
     return 0
 
 
-class _StoppedEarly(Exception):
-    """Asked to stop while nothing was trained yet, so there is nothing to save."""
+def _listen_to_signals(report: Any) -> None:
+    """The first SIGTERM or SIGINT stops and saves at the step's end; the second ends at once.
 
-
-def _stop_before_the_first_step(number: int, frame: FrameType | None) -> None:
-    raise _StoppedEarly
-
-
-def _listen_to_signals(job: Any) -> None:
-    """The first SIGTERM or SIGINT stops and saves at the step's end; the second ends at once."""
+    The handler only leaves a mark: an exception raised in the middle of an import breaks the library imported.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if job.wants_stop:
+        if report.stop_asked:
             os._exit(STOPPED_BY_TERM)
-        job.wants_stop = True
+        report.stop_asked = True
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

@@ -76,8 +76,8 @@ async def test_open_train_compare(
     assert run.best_loss < run.baseline_loss
     config_of_run = settings.load(run.path / "config.yaml")
     assert config_of_run.train.max_steps == 12
-    assert desk._process is not None
-    assert desk._process.poll() is not None
+    assert desk._connection is not None
+    assert desk._connection.over
 
 
 def test_the_app_never_imports_the_heavy_libraries() -> None:

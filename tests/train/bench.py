@@ -14,20 +14,22 @@ from engine.train import plan
 from engine.train.checkpoint import State
 from engine.train.loop import Job
 from engine.train.optimizer import Optimizer
+from engine.train.report import Report
 from tests.tiny import tiny_tokenizer
 
 
-class Notebook:
-    """A report that only remembers what was said, and says nothing back but `orders`."""
+class Notebook(Report):
+    """A report that only remembers what was said, and hears nothing but `orders`."""
 
     def __init__(self) -> None:
+        self._waiting = []
         self.said: list[Body] = []
         self.orders: list[Any] = []
 
     def say(self, body: Body) -> None:
         self.said.append(body)
 
-    def heard(self) -> list[Any]:
+    def _arrived(self) -> list[Any]:
         taken, self.orders = self.orders, []
         return taken
 
@@ -54,5 +56,5 @@ def make_job(
     return Job(
         run=run, config=config, plan=decided, data=Frozen(train, held_out, {}), model=model,
         tokenizer=tiny_tokenizer(), optimizer=optimizer, report=notebook,
-        state=State(0, 0, None), budget=decided.token_budget,
+        state=State(0, 0, None),
     )  # fmt: skip
