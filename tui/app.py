@@ -204,10 +204,11 @@ class Workbench(App[int], inherit_bindings=False):
         self.to_bench()
         reason, path = state.refusal(self.state)
         if reason:
-            self.say(reason, "warning")
-            if path:
+            if path:  # the knob says itself what is wrong; a toast would lie over its words
                 self.bench.go(2)
                 await self.bench.query_one(KnobsPane).go_to(path)
+            else:
+                self.say(reason, "warning")
             return
         self.training.start(self.state.config)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 DONE, FAILED, WRONG = 0, 1, 2
+LATER = ("export", "delete", "clean")
+"""Names kept for commands to come, so that none is taken for a file to open."""
 INTERRUPTED = 130
 EXAMPLES = """\
 examples:
@@ -61,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     name = words[0] if words and words[0] in COMMANDS else ""
     try:
+        if words and words[0] in LATER:
+            opening_parser().error(f"this version has no command {words[0]}")
         if not name:
             return open_workbench(opening_parser().parse_args(words))
         arguments = command_parser(name).parse_args(words[1:])

@@ -43,6 +43,7 @@ def in_process(*words: str, code: str = "") -> subprocess.CompletedProcess[str]:
         (("--them", "dark"), "did you mean --theme?"),
         (("train", "--modle", "x"), "did you mean --model?"),
         (("train",), "name a config file, or --data FILE"),
+        (("delete", "last"), "see `finetui --help`"),
         (("train", "nothing.yaml"), "name a YAML file"),
         (("control", "x", "stpo"), "see `finetui control --help`"),
         (("control", "x", "stop"), "see `finetui runs` for their ids"),

@@ -36,7 +36,7 @@ async def test_a_wrong_learning_rate_is_marked_and_start_refused(typed: str) -> 
         await bench.press("1", "t")
         assert bench.runs.started == []
         assert [name for name, _ in bench.desk.asked if name == "prepare"] == []
-        assert any("learning rate: give above 0 to 1" in toast for toast in bench.toasts())
+        assert bench.toasts() == []  # it would lie over the knob's own words
         focused = bench.app.focused
         assert isinstance(focused, KnobRow)
         assert focused.knob.path == "train.learning_rate"

@@ -79,7 +79,7 @@ class KnobRow(Widget, can_focus=True):
         return bool(self.reason) or self.value != self.knob.default
 
     def render(self) -> Content:
-        mark = "▸" if self.has_focus else " "
+        mark = "▸" if self.has_focus or self.editing else " "
         glyph = "✗" if self.reason else CHANGED if self.changed else " "
         style = "bold $error" if self.reason else "bold $accent"
         left = Content.assemble(
