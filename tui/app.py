@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import App
 from textual.drivers.headless_driver import HeadlessDriver
+from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
 from engine.config import Config, with_value
@@ -106,6 +107,23 @@ class Workbench(App[int], inherit_bindings=False):
                 self.say(
                     f"{message.worker.description or 'something'} failed. Log: {report}", "error"
                 )
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys take effect in the order typed, also when a slow line brings many at once.
+
+        Left alone, a key goes to the widget in focus and its binding is looked up only when it comes back,
+        behind the keys that were typed after it. What goes into a text field is the field's own.
+        """
+        if (
+            isinstance(event, events.Key)
+            and not event.is_forwarded
+            and not isinstance(self.focused, Input)
+            and (found := self.screen.active_bindings.get(event.key))
+            and found.enabled
+            and await self.run_action(found.binding.action, found.node)
+        ):
+            return
+        await super().on_event(event)
 
     # ------------------------------------------------------------ saying
 

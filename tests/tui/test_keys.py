@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
+from textual.app import App
 from textual.widgets import OptionList
 
 from tests.tui.fake_desk import FakeDesk, FakeRuns, some_runs, story
@@ -366,3 +368,23 @@ async def test_reading_on_in_a_long_row() -> None:
             if pane._at:
                 break
         assert (pane._at, view.scroll_offset.y) == (1, 0)
+
+
+async def test_keys_that_come_in_one_burst_take_effect_in_the_order_typed() -> None:
+    """A slow line delivers what was typed all at once: open the field, change the value, accept, go on."""
+    async with opened(WIDE) as bench:
+        await bench.press("2")
+        for typed in ("1e-4", "3e-4", "1e-5"):
+            burst(bench.app, "enter", "ctrl+a", "ctrl+k", *typed, "enter")
+            await bench.settle()
+            assert f"learning rate    {typed} " in bench.text()
+        burst(bench.app, "1", "down", "down", "slash", *"invoice")
+        await bench.settle()
+        focused = bench.app.focused
+        assert isinstance(focused, Field)
+        assert focused.value == "invoice"
+
+
+def burst(app: App[int], *keys: str) -> None:
+    for key in keys:
+        app.post_message(events.Key(key, key if len(key) == 1 else None))

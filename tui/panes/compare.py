@@ -30,6 +30,7 @@ from tui.answers import (
     held_out,
     typed,
 )
+from tui.focus import focus
 from tui.messages import Notice
 from tui.widgets.pane import Pane
 from tui.widgets.prompt_form import PromptForm
@@ -194,7 +195,7 @@ class ComparePane(Pane, can_focus=True):
     def _take_typed(self, message: PromptForm.Given) -> None:
         message.stop()
         self.remove_class("-asking")
-        self.focus()
+        focus(self)
         prompt = typed(message.system, message.words)
         if prompt not in self.prompts:
             self.prompts.append(prompt)
@@ -206,7 +207,7 @@ class ComparePane(Pane, can_focus=True):
     def _back_from_form(self, message: PromptForm.Closed) -> None:
         message.stop()
         self.remove_class("-asking")
-        self.focus()
+        focus(self)
 
     def _usual_system(self) -> str:
         set_by_hand = self.source.config.data.system

@@ -15,6 +15,7 @@ from textual.worker import get_current_worker
 from engine.config import Config
 from engine.errors import Cancelled, Problem
 from tui import facts, keys
+from tui.focus import focus
 from tui.messages import Notice
 from tui.rows import RowStore, Side
 from tui.state import Progress
@@ -44,7 +45,6 @@ class DataPane(Pane):
     DataPane #data-facts { height: auto; max-height: 60%; }
     DataPane #row-head { height: 1; text-style: bold; background: $panel; }
     DataPane Field { display: none; dock: bottom; }
-    DataPane.-finding Field { display: block; }
     """
 
     class Moved(Message):
@@ -248,10 +248,10 @@ class DataPane(Pane):
 
     def action_find(self) -> None:
         if self._summary is not None:
-            self.add_class("-finding")
             field = self.query_one(Field)
             field.value = ""
-            field.focus()
+            field.display = True
+            focus(field)
 
     @on(Field.Abandoned)
     def _leave_find(self, message: Field.Abandoned) -> None:
@@ -267,8 +267,8 @@ class DataPane(Pane):
             self._seek(sought, self._at)
 
     def _close_find(self) -> None:
-        self.query_one(RowView).focus()
-        self.remove_class("-finding")
+        focus(self.query_one(RowView))
+        self.query_one(Field).display = False
 
     def action_find_again(self) -> None:
         if self._sought:

@@ -17,6 +17,7 @@ from engine.errors import Problem
 from engine.text import clean
 from engine.train.schedule import total_steps
 from tui import keys
+from tui.focus import focus
 from tui.state import DATA_KNOBS
 from tui.widgets.field import Field
 from tui.widgets.knob_row import KnobRow, shown
@@ -193,11 +194,11 @@ class KnobsPane(Pane):
         focused = self.screen.focused
         if focused in stops:
             at = stops.index(focused) + by
-            stops[min(max(at, 0), len(stops) - 1)].focus()
+            focus(stops[min(max(at, 0), len(stops) - 1)])
 
     def action_end(self, end: str) -> None:
         stops = [w for w in self.stops() if self._is_open(w)]
-        (stops[0] if end == "first" else stops[-1]).focus()
+        focus(stops[0] if end == "first" else stops[-1])
 
     def _is_open(self, widget: Widget) -> bool:
         more = self.query_one("#knobs-more")
@@ -247,7 +248,7 @@ class KnobsPane(Pane):
             await self.set_more(True)
         for row in self.query(KnobRow):
             if row.knob.path == path:
-                row.focus()
+                focus(row)
                 self.call_after_refresh(row.scroll_visible, animate=False)
 
     @on(KnobRow.Given)

@@ -56,6 +56,21 @@ class Field(Input):
         self._shown = self.value = clean(value, MAX_TYPED, lines=False)
         self.cursor_position = len(self.value)
 
+    async def on_key(self, event: events.Key) -> None:
+        """Its own keys take effect here, between the letters before and after, in the order typed.
+
+        Left to the app, a `ctrl+k` out of a burst would come after the letters that follow it.
+        """
+        found = self.screen.active_bindings.get(event.key)
+        if (
+            found is not None
+            and found.node is self
+            and found.enabled
+            and await self.app.run_action(found.binding.action, self)
+        ):
+            event.stop()
+            event.prevent_default()
+
     def _on_paste(self, event: events.Paste) -> None:
         self.insert_text_at_cursor(
             clean(event.text[:MAX_TYPED].strip("\r\n"), MAX_TYPED, lines=False)

@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from engine.config import Knob
 from engine.text import clean
+from tui.focus import focus
 from tui.widgets.field import Field
 
 TITLE_WIDTH = 16
@@ -115,7 +116,7 @@ class KnobRow(Widget, can_focus=True):
             text = self.typed or _plain(self.value)
             field = Field(text, self.knob.empty or self.knob.usual, select_on_focus=True)
             self.mount(field)
-            field.focus()
+            focus(field)
 
     def close(self) -> None:
         for field in self.query(Field):
@@ -127,14 +128,14 @@ class KnobRow(Widget, can_focus=True):
         message.stop()
         field = message.input
         text = field.answer if isinstance(field, Field) else message.value
-        self.focus()
+        focus(self)
         self.close()
         self.post_message(self.Given(self, text))
 
     @on(Field.Abandoned)
     def _abandon(self, message: Field.Abandoned) -> None:
         message.stop()
-        self.focus()
+        focus(self)
         self.close()
 
     def on_descendant_blur(self) -> None:

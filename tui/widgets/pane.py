@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from engine.text import clean
 from tui import keys
+from tui.focus import focus
 
 
 class Pane(Vertical):
@@ -76,7 +77,7 @@ class Pane(Vertical):
         """Give focus to the place that had it last, else to the first."""
         stops = self.stops()
         if stops:
-            (self._stop if self._stop in stops else stops[0]).focus()
+            focus(self._stop if self._stop in stops else stops[0])
 
     def on_descendant_focus(self) -> None:
         focused = self.screen.focused

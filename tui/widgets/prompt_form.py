@@ -8,6 +8,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Label
 
+from tui.focus import focus
 from tui.widgets.field import Field
 
 
@@ -19,7 +20,6 @@ class PromptForm(Vertical):
     ]
     DEFAULT_CSS = """
     PromptForm { height: auto; display: none; }
-    PromptForm.-open { display: block; }
     PromptForm Label { height: 1; color: $quiet; }
     """
 
@@ -43,19 +43,19 @@ class PromptForm(Vertical):
             Label("your prompt: enter asks, esc closes", markup=False),
             words,
         )
-        self.add_class("-open")
-        words.focus()
+        self.display = True
+        focus(words)
 
     def action_other_field(self) -> None:
         other = "#words" if self.query_one("#system-prompt").has_focus else "#system-prompt"
-        self.query_one(other, Field).focus()
+        focus(self.query_one(other, Field))
 
     @on(Field.Submitted)
     def _give(self, message: Field.Submitted) -> None:
         message.stop()
         words, system = self.query_one("#words", Field), self.query_one("#system-prompt", Field)
         if not words.value.strip():
-            words.focus()
+            focus(words)
             return
         self.post_message(self.Given(system.answer, words.answer))
         self._close()
@@ -67,5 +67,5 @@ class PromptForm(Vertical):
         self.post_message(self.Closed())
 
     def _close(self) -> None:
-        self.remove_class("-open")
+        self.display = False
         self.query("*").remove()
