@@ -375,7 +375,7 @@ async def test_keys_that_come_in_one_burst_take_effect_in_the_order_typed() -> N
     async with opened(WIDE) as bench:
         await bench.press("2")
         for typed in ("1e-4", "3e-4", "1e-5"):
-            burst(bench.app, "enter", "ctrl+a", "ctrl+k", *typed, "enter")
+            burst(bench.app, "enter", "ctrl+a", "ctrl+k", *typed, "enter", "1")
             await bench.settle()
             assert f"learning rate    {typed} " in bench.text()
         burst(bench.app, "1", "down", "down", "slash", *"invoice")

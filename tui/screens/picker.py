@@ -93,7 +93,7 @@ class Picker(ModalScreen[T | None], Generic[T], inherit_bindings=False):
     @on(Input.Submitted)
     def _entered(self, message: Input.Submitted) -> None:
         message.stop()
-        self.action_choose()
+        self.take(self.highlighted, self.query_one(Field).answer_of(message.value))
 
     @on(OptionList.OptionSelected)
     def _clicked(self, message: OptionList.OptionSelected) -> None:

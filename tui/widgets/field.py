@@ -48,7 +48,11 @@ class Field(Input):
     @property
     def answer(self) -> str:
         """What was typed; what it began with, untouched, when nothing was changed."""
-        return self.given if self.value == self._shown else self.value
+        return self.answer_of(self.value)
+
+    def answer_of(self, value: str) -> str:
+        """The same for the value of a `Submitted`: letters behind the enter may be in the field by now."""
+        return self.given if value == self._shown else value
 
     def put(self, value: str) -> None:
         """Set the text; foreign text is shown made visible, and answered as it is while untouched."""

@@ -127,7 +127,7 @@ class KnobRow(Widget, can_focus=True):
     def _take(self, message: Field.Submitted) -> None:
         message.stop()
         field = message.input
-        text = field.answer if isinstance(field, Field) else message.value
+        text = field.answer_of(message.value) if isinstance(field, Field) else message.value
         focus(self)
         self.close()
         self.post_message(self.Given(self, text))

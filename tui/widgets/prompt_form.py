@@ -54,10 +54,11 @@ class PromptForm(Vertical):
     def _give(self, message: Field.Submitted) -> None:
         message.stop()
         words, system = self.query_one("#words", Field), self.query_one("#system-prompt", Field)
-        if not words.value.strip():
+        given = words.answer_of(message.value) if message.input is words else words.answer
+        if not given.strip():
             focus(words)
             return
-        self.post_message(self.Given(system.answer, words.answer))
+        self.post_message(self.Given(system.answer, given))
         self._close()
 
     @on(Field.Abandoned)
