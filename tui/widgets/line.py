@@ -67,12 +67,20 @@ class NextLine(Widget):
 
     def render(self) -> Content:
         now, width = self._next, self.content_size.width
-        said = f"  {now.said}" if now.said else ""
-        left = Content.assemble((now.head, STYLES[now.kind]), said)
-        right = Content("")
-        for place, (key, word) in enumerate(now.keys):
-            one = Content.assemble("   ", (key, "bold"), f" {word}")
-            if place and left.cell_length + right.cell_length + one.cell_length > width:
+        keys = [Content.assemble("   ", (key, "bold"), f" {word}") for key, word in now.keys]
+        first = keys[0].cell_length if keys else 0
+        said = _fitting(now.said, width - first - len(now.head) - 2)
+        line = Content.assemble((now.head, STYLES[now.kind]), f"  {said}" if said else "")
+        line = line.truncate(max(8, width - first), ellipsis=True)
+        for key in keys:
+            if line.cell_length + key.cell_length > width:
                 break
-            right = right + one
-        return left.truncate(max(8, width - right.cell_length), ellipsis=True) + right
+            line = line + key
+        return line
+
+
+def _fitting(said: str, room: int) -> str:
+    """Without the last facts of `one · two · three` where they do not fit whole."""
+    while cell_len(said) > room and " · " in said:
+        said = said.rpartition(" · ")[0]
+    return said
