@@ -24,6 +24,11 @@ def runs() -> Path:
     return home() / "runs"
 
 
+def projects() -> Path:
+    """What belongs to a data source: the person's edits of its rows, and which rows are held out."""
+    return home() / "projects"
+
+
 def cache() -> Path:
     """What can be made again: converted weights."""
     override = os.environ.get("FINETUI_HOME")

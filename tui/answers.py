@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from engine.config import Config
+from engine.data.rows import messages_from_json
 from tui.state import Progress
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ class Prompt:
     messages: Messages
     reference: str = ""
     number: int = 0
+    whole: str = ""
+    """All of it as JSON, where it holds more than roles and texts: tool calls, definitions."""
 
     @property
     def system(self) -> str:
@@ -42,6 +46,9 @@ class Prompt:
         return "\n".join(f"{role}: {text}" for role, text in turns)
 
     def to_json(self) -> dict[str, Any]:
+        if self.whole:
+            whole: dict[str, Any] = json.loads(self.whole)
+            return whole
         return {"messages": [{"role": role, "content": text} for role, text in self.messages]}
 
 
@@ -79,7 +86,7 @@ class Source:
     def key(self, prompt: Prompt, side: Side) -> tuple[object, ...]:
         """What an answer depends on; the base model's outlives a run."""
         who = self.config.model.name if side == "base" else f"{self.run}@{self.step}"
-        return (side, who, self.config.compare.max_tokens, prompt.messages)
+        return (side, who, self.config.compare.max_tokens, prompt.messages, prompt.whole)
 
 
 Kept = dict[tuple[object, ...], Answer]
@@ -154,13 +161,22 @@ def answer(given: Mapping[str, Any]) -> Answer:
 def held_out(result: Mapping[str, Any]) -> list[Prompt]:
     """The prompts of the held-out rows, as the desk gives them."""
     return [
-        Prompt(
-            messages=tuple((turn["role"], turn["content"]) for turn in given["messages"]),
-            reference=given.get("reference") or "",
-            number=number,
-        )
+        prompt_of(given, given.get("reference") or "", number)
         for number, given in enumerate(result["prompts"], start=1)
     ]
+
+
+def prompt_of(given: Mapping[str, Any], reference: str, number: int) -> Prompt:
+    """A prompt of `messages`, `tools` and `raw` as the desk writes them."""
+    tree = {name: given[name] for name in ("messages", "tools", "raw") if given.get(name)}
+    plain = all(turn.keys() <= {"role", "content"} for turn in given["messages"])
+    turns = messages_from_json(given["messages"])
+    return Prompt(
+        messages=tuple((turn.role, turn.text) for turn in turns),
+        reference=reference,
+        number=number,
+        whole="" if plain and len(tree) == 1 else json.dumps(tree),
+    )
 
 
 def commonest_system(prompts: Iterable[Prompt]) -> str:

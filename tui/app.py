@@ -118,6 +118,7 @@ class Workbench(App[int], inherit_bindings=False):
             isinstance(event, events.Key)
             and not event.is_forwarded
             and not isinstance(self.focused, Input)
+            and not getattr(self.focused, "TAKES_TEXT", False)
             and (found := self.screen.active_bindings.get(event.key))
             and found.enabled
             and await self.run_action(found.binding.action, found.node)
@@ -172,7 +173,8 @@ class Workbench(App[int], inherit_bindings=False):
             self.bench.refresh_lines()
 
     @on(DataPane.Opened)
-    def _data_opened(self, message: DataPane.Opened) -> None:
+    @on(DataPane.Recounted)
+    def _data_opened(self, message: DataPane.Opened | DataPane.Recounted) -> None:
         self.state.opening, self.state.summary = None, message.summary
         self.bench.query_one(KnobsPane).put(self.state.config, message.summary)
         self.show()
@@ -185,18 +187,38 @@ class Workbench(App[int], inherit_bindings=False):
         self.bench.query_one(KnobsPane).put(self.state.config, None)
         self.bench.refresh_lines()
 
+    @on(DataPane.Unmapped)
+    def _data_unmapped(self, message: DataPane.Unmapped) -> None:
+        what, fix = "its columns are not known by name", "choose them in the data pane"
+        self.state.opening = None
+        self.state.problem = Problem(state.data_name(self.state.config, message.summary), what, fix)
+        self.bench.query_one(KnobsPane).put(self.state.config, None)
+        self.bench.refresh_lines()
+
+    @on(DataPane.Mapped)
+    def _data_mapped(self, message: DataPane.Mapped) -> None:
+        config = self.state.config
+        try:
+            for path, column in message.columns.items():
+                config = with_value(config, path, column)
+        except Problem as problem:
+            self.say(str(problem), "error")
+            return
+        self._take_config(config)
+        self.open_data()
+
     @on(DataPane.Wanted)
     def _data_wanted(self, message: DataPane.Wanted) -> None:
         if message.what == "again":
             self.open_data()
-        elif message.what == "problems":
-            dialogs.show_problems(self)
         else:
             dialogs.choose_data(self)
 
     def open_path(self, path: str) -> None:
         """Open other data in place of this."""
         config = with_value(self.state.config, "data.path", path)
+        for column in ("data.prompt_column", "data.answer_column", "data.system_column"):
+            config = with_value(config, column, None)  # another file has other columns
         self._take_config(with_value(config, "data.eval_path", None))
         self.open_data()
 

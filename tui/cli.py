@@ -129,6 +129,17 @@ def _data(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KNOB=VALUE", dest="settings",
         help="set one knob: --set data.eval_fraction=0.2",
     )  # fmt: skip
+    parser.add_argument(
+        "--fix", metavar="NAMES",
+        help="with --out: drop (rows that teach nothing), dedupe (copies), mend (broken and hidden letters), "
+        "mask (secrets and personal data); several with commas",
+    )  # fmt: skip
+    parser.add_argument(
+        "--convert", metavar="SHAPE", help="with --out: write the rows in this shape"
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", help="a new file for the rows: .jsonl, .json, .csv or .tsv"
+    )
     _json(parser, "the summary as one JSON object")
 
 

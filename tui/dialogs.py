@@ -26,13 +26,6 @@ def show_help(app: Workbench) -> None:
     app.push_screen(Sheet("keys", keys_page(focus(app))))
 
 
-def show_problems(app: Workbench) -> None:
-    from tui.screens.sheet import Sheet, problems_page
-
-    found = (app.state.summary or {}).get("problems", [])
-    app.push_screen(Sheet("what was found in the data", problems_page(found)))
-
-
 def choose_command(app: Workbench) -> None:
     from tui.screens.palette import Palette
 

@@ -11,7 +11,8 @@ from typing import Literal
 from textual.binding import Binding, BindingType
 
 Focus = Literal[
-    "everywhere", "data", "knobs", "loss", "compare", "field", "runs", "leave", "list", "sheet"
+    "everywhere", "data", "knobs", "loss", "compare", "field", "form", "checks", "editor", "unsaved", "runs", "leave",
+    "list", "sheet",
 ]  # fmt: skip
 
 
@@ -53,11 +54,23 @@ TABLE: dict[Focus, tuple[Key, ...]] = {
         Key("g,home", "g", "end('first')", "first", "the first row (also home)"),
         Key("G,end", "G", "end('last')", "last", "the last row (also end)"),
         Key("slash", "/", "find", "find", "go to a row number, or find words", show=True),
-        Key("n", "n", "find_again", "next found", "find the same words again"),
-        Key("h", "h", "side", "held out", "all rows, those to train on, the held-out ones", show=True),
-        Key("p", "p", "problems", "problems", "list what was found in the data", show=True),
-        Key("o", "o", "open", "open", "open other data", show=True),
+        Key("n", "n", "find_again(1)", "next found", "the next row with the words, or of the check"),
+        Key("N", "N", "find_again(-1)", "found before", "the row before with the words, or of the check"),
+        Key("f", "f", "filter", "filter", "show only rows with some words, a check, a length", show=True),
+        Key("h", "h", "side", "held out", "all rows, those to train on, the held-out ones"),
+        Key("v", "v", "view", "view", "the facts, or how long the rows are"),
+        Key("T", "T", "tokens", "tokens", "the row's tokens, and back to its text"),
+        Key("p", "p", "problems", "checks", "list what was found in the data, with remedies", show=True),
+        Key("e", "e", "edit", "edit", "change this row; your file stays as it is", show=True),
+        Key("E", "E", "edit_outside", "edit outside", "change this row in $VISUAL or $EDITOR"),
+        Key("a", "a", "add", "add", "write a new row"),
+        Key("x", "x", "exclude", "leave out", "leave this row out, or take it in again"),
+        Key("u", "u", "undo", "undo", "take the last change back"),
+        Key("d", "d", "draft", "draft", "go on with the row that was half written"),
+        Key("w", "w", "save_as", "save as", "write the rows as they are now to a new file"),
+        Key("o", "o", "open", "open", "open other data"),
         Key("R", "R", "reopen", "open again", "open the same data again, after a change"),
+        Key("escape", "esc", "all_rows", "all rows", "take the filter away"),
     ),
     "knobs": (
         Key("down,j", "↓ j", "move(1)", "knobs", "the next knob", show=True, short="↑↓"),
@@ -89,6 +102,36 @@ TABLE: dict[Focus, tuple[Key, ...]] = {
     "field": (
         Key("enter", "enter", "submit", "accept", "take what was typed", show=True),
         Key("escape", "esc", "abandon", "cancel", "leave it as it was", show=True),
+    ),
+    "form": (
+        Key("down,tab", "↓", "field(1)", "field", "the next field (also tab)", show=True, short="↑↓"),
+        Key("up,shift+tab", "↑", "field(-1)", "field", "the field before (also shift+tab)"),
+        Key("right,space", "→", "choose(1)", "choose", "the next choice (also space)", show=True, short="←→"),
+        Key("left", "←", "choose(-1)", "choose", "the choice before"),
+        Key("enter", "enter", "accept", "accept", "take the form as it is", show=True),
+        Key("escape", "esc", "abandon", "cancel", "leave it as it was", show=True),
+    ),
+    "checks": (
+        Key("down,j", "↓ j", "cursor_down", "lines", "the next line", show=True, short="↑↓"),
+        Key("up,k", "↑ k", "cursor_up", "up", "the line before"),
+        Key("g,home", "g", "first", "first", "the first line (also home)"),
+        Key("G,end", "G", "last", "last", "the last line (also end)"),
+        Key("enter", "enter", "select", "choose", "open the check; take the remedy; go to the row", show=True),
+        Key("escape", "esc", "app.back", "back", "close", show=True),
+    ),
+    "editor": (
+        Key("ctrl+s", "ctrl+s", "save", "save", "take the row as it is now", show=True),
+        Key("escape", "esc", "abandon", "cancel", "leave the row as it was", show=True),
+        Key("tab", "tab", "turn(1)", "turn", "the next turn", show=True),
+        Key("shift+tab", "shift+tab", "turn(-1)", "turn before", "the turn before"),
+        Key("ctrl+n", "ctrl+n", "add_turn", "new turn", "a new turn below this one", show=True),
+        Key("ctrl+t", "ctrl+t", "remove_turn", "take out", "take this turn out", show=True),
+        Key("ctrl+r", "ctrl+r", "role", "role", "another role for this turn", show=True),
+    ),
+    "unsaved": (
+        Key("d", "d", "answer('drop')", "drop", "leave the row as it was", show=True),
+        Key("k", "k", "answer('keep')", "keep a draft", "close; d in the data pane goes on with it", show=True),
+        Key("escape", "esc", "answer('stay')", "go on", "go on writing", show=True),
     ),
     "runs": (
         Key("down,j", "↓ j", "cursor_down", "run", "the next run", show=True, short="↑↓"),
@@ -130,6 +173,10 @@ NAMES: dict[Focus, str] = {
     "loss": "3 loss",
     "compare": "4 compare",
     "field": "typing a value",
+    "form": "a form",
+    "checks": "what was found in the data",
+    "editor": "changing a row",
+    "unsaved": "leaving a changed row",
     "runs": "the list of runs",
     "leave": "leaving while training",
     "list": "commands and files",

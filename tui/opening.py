@@ -19,7 +19,9 @@ from engine.text import clean
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 LONGEST_NAME = 256
-FILE_ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".gz", ".zip")
+FILE_ENDINGS = (
+    ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".md", ".gz", ".zst", ".zip",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

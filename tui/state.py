@@ -21,8 +21,8 @@ Piece = tuple[str, str]
 """A style name (`head`, `key`, `good`, `bad` or nothing) and its text."""
 
 DATA_KNOBS = (
-    "data.path", "data.eval_path", "data.eval_fraction", "data.max_length", "data.system",
-    "train.seed", "model.name",
+    "data.path", "data.eval_path", "data.eval_fraction", "data.max_length", "data.system", "data.format",
+    "data.chosen", "data.prompt_column", "data.answer_column", "data.system_column", "train.seed", "model.name",
 )  # fmt: skip
 PHASES = {
     "downloading": "downloading the starter model",

@@ -78,6 +78,26 @@ class Data(Section):
         "Put before every row that has none of its own.",
         empty="as in the rows",
     )
+    format: str = knob(
+        "auto",
+        "format",
+        "The shape of the rows: auto finds it; the name of one keeps those rows of a mixed file.",
+        min_length=1,
+    )
+    chosen: bool = knob(
+        False,
+        "train on chosen",
+        "Of preference pairs the chosen answer is learned, the rejected one is left out.",
+    )
+    prompt_column: str | None = knob(
+        None, "prompt column", "The column that holds the prompt.", empty="found by name"
+    )
+    answer_column: str | None = knob(
+        None, "answer column", "The column that holds the answer.", empty="found by name"
+    )
+    system_column: str | None = knob(
+        None, "system column", "The column that holds the system prompt.", empty="none, or found"
+    )
 
 
 class Method(Section):

@@ -1,55 +1,119 @@
-"""The data of a run: read, shaped, tokenised and split, with all that was wrong with it."""
+"""From a source to rows ready to train on: read, edited, made into tokens that fit, checked, divided into sides."""
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from itertools import islice
+from typing import Any, Literal
 
-from engine import config as settings
-from engine import paths
+import numpy as np
+
 from engine.config import Config
-from engine.data.fit import Fitted, fit, percentiles
-from engine.data.problems import WORDS, FaultLog
-from engine.data.read import Reading, open_source, quiet
-from engine.data.rows import Fault, Message, Row
-from engine.data.shape import Shaped, shape_rows
-from engine.data.split import Side, overlap, split, touching
+from engine.data import source as sources
+from engine.data.checks.copies import near_prompts
+from engine.data.checks.finding import Finding
+from engine.data.checks.run import run_checks
+from engine.data.divide import NEAR, divide
+from engine.data.edits import Edited, Edits
+from engine.data.encoded import EncodedOnDemand, EncodedRows
+from engine.data.fit import MOST_TOKENS, Fitted, fit, window_of
+from engine.data.overlap import counted, leaks
+from engine.data.picked import Picked
+from engine.data.problems import FaultLog
+from engine.data.project import Project, Unkept
+from engine.data.read import quiet
+from engine.data.rows import Fault, Row
+from engine.data.source import Source
+from engine.data.split import Side
+from engine.data.summary import summary
 from engine.data.template import template_of
-from engine.data.tokens import Encoded
+from engine.data.tokens import encode_rows
 from engine.data.view import row_view
 from engine.errors import Problem
 
-__all__ = ["Dataset", "open_data", "row_view", "summary"]
+__all__ = ["Dataset", "open_data", "recount", "row_view", "summary"]
 
-FEWEST_HELD_OUT = 8
+OnProgress = Callable[[str, int, int], None]
+LOOKED_AT = 10_000
+
+
+Stage = Literal["first rows", "rows", "counted"]
+"""Of a large source the first rows are there at once, then all rows, then all that is counted over them."""
 
 
 @dataclass
 class Dataset:
-    """Rows with their sides (None = dropped) and tokens, all three in step, in the source's order.
+    """Rows with their sides (None = not used) and tokens, all in step, in the source's order.
 
-    Rows of a held-out file of its own come last. `records` counts what was read, faulty ones too.
+    Rows of a held-out file of its own follow, then the rows that the person added. `whole` are the source's
+    tokens, before edits; `findings` are what the checks found, by positions; `set_aside` are positions of
+    rows that touch both sides.
     """
 
-    path: str
-    container: str
-    format: str
-    confidence: float
-    records: int
-    rows: list[Row]
+    config: Config
+    source: Source
+    whole: EncodedRows
+    edits: Edits
+    edited: Edited
+    rows: Sequence[Row]
     sides: list[Side | None]
-    encoded: list[Encoded]
+    encoded: EncodedRows
     max_length: int
-    template: str
-    seed: int
-    fraction: float
     method: str
-    system: str | None
+    findings: list[Finding]
+    set_aside: list[int]
+    overlap: dict[str, Any]
     log: FaultLog
     tokenizer: Any
     notes: list[str] = field(default_factory=list)
+    stage: Stage = "counted"
+
+    @property
+    def path(self) -> str:
+        return self.source.path
+
+    @property
+    def container(self) -> str:
+        return self.source.container
+
+    @property
+    def format(self) -> str:
+        return self.source.format
+
+    @property
+    def confidence(self) -> float:
+        """The share of the source's records that have its shape."""
+        return self.source.confidence
+
+    @property
+    def records(self) -> int:
+        """What was read, faulty ones too, and what was added."""
+        return self.source.records + len(self.rows) - len(self.source.rows)
+
+    @property
+    def seed(self) -> int:
+        return self.config.train.seed
+
+    @property
+    def fraction(self) -> float:
+        return self.config.data.eval_fraction
+
+    @property
+    def template(self) -> str:
+        return template_of(self.tokenizer).kind
+
+    @property
+    def system(self) -> str | None:
+        """As set, else the commonest among the first rows."""
+        set_one = self.config.data.system
+        if set_one or not len(self.rows):
+            return set_one
+        return Counter(row.system for row in islice(self.rows, LOOKED_AT)).most_common(1)[0][0]
 
     @property
     def faults(self) -> list[Fault]:
@@ -60,164 +124,166 @@ class Dataset:
         """Positions of one side's rows."""
         return [i for i, each in enumerate(self.sides) if each == side]
 
+    def checks_of(self, place: int) -> list[str]:
+        """The codes of the checks that found the row at a position."""
+        return [f.code for f in self.findings if _holds(f, place)]
+
 
 def open_data(
-    config: Config, tokenizer: Any, on_progress: Callable[[str, int, int], None] = quiet
+    config: Config,
+    tokenizer: Any,
+    on_progress: OnProgress = quiet,
+    project_of: Callable[[str], Project] = Project,
+    on_stage: Callable[[Dataset], None] = lambda dataset: None,
 ) -> Dataset:
-    """Read `config.data` and make it ready to train on. Raises Problem when nothing can be used.
+    """Read `config.data` and make it ready to train on, with the edits kept for it. Raises Problem when
+    nothing can be used. Of a large source `on_stage` is given the first rows and then all, to be looked at
+    while the rest is done.
 
-    `on_progress(phase, done, total)` may raise Cancelled; phases are "reading" and "tokenizing".
+    `on_progress(phase, done, total)` may raise Cancelled; phases are "reading", "tokenizing", "near copies",
+    "checking".
     """
-    log, notes = FaultLog(), list[str]()
-    path, held_path = config.data.path or _sample_path(), config.data.eval_path
-    shaped, reading = _read(path, config, log, on_progress)
-    path = reading.path
-    rows, records = shaped.rows, reading.records
-    notes += reading.notes + shaped.notes
-    own = len(rows)
-    if held_path:
-        held, held_reading = _read(held_path, config, log, on_progress)
-        held_path = held_reading.path
-        rows, records = rows + held.rows, records + held_reading.records
-    sources = [path] * own + [held_path or ""] * (len(rows) - own)
-    fitted = fit(config, tokenizer, rows, sources, log, on_progress)
-    notes += fitted.notes
-    if held_path:
-        sides, method = (
-            _sides_of_files(rows, fitted, own, (path, held_path), log),
-            "a held-out file",
-        )
-    else:
-        sides, method = _sides_by_hash(config, rows, fitted, notes)
-    if "train" not in sides:
-        raise _nothing(path, records, log)
-    return Dataset(
-        path=path,
-        container=reading.container,
-        format=shaped.format,
-        confidence=shaped.confidence,
-        records=records,
-        rows=rows,
-        sides=sides,
-        encoded=fitted.encoded,
-        max_length=fitted.max_length,
-        template=template_of(tokenizer).kind,
-        seed=config.train.seed,
-        fraction=config.data.eval_fraction,
-        method=method,
-        system=config.data.system or Counter(row.system for row in rows).most_common(1)[0][0],
-        log=log,
-        tokenizer=tokenizer,
-        notes=notes,
+
+    def first_rows(source: Source) -> None:
+        whole = sources.tokenize(source, config, tokenizer, quiet)
+        with suppress(Problem):  # what is wrong with them is told with the rest
+            edits = Edits(Unkept(source.path))
+            first = _counted(config, source, whole, edits, tokenizer, quiet)
+            on_stage(replace(first, stage="first rows"))
+
+    source = sources.read(config, on_progress, first_rows)
+    edits = Edits(project_of(source.path))
+    if source.on_disk:
+        on_stage(_uncounted(config, source, edits, tokenizer))
+    whole = sources.tokenize(source, config, tokenizer, on_progress)
+    return _counted(config, source, whole, edits, tokenizer, on_progress)
+
+
+def recount(dataset: Dataset, on_progress: OnProgress = quiet) -> Dataset:
+    """The same source after an edit: everything is counted anew, only what was edited is tokenised anew."""
+    return _counted(
+        dataset.config, dataset.source, dataset.whole, dataset.edits, dataset.tokenizer, on_progress
     )
 
 
-def summary(dataset: Dataset) -> dict[str, Any]:
-    """The data in figures, as JSON. `label_tokens` and `train_tokens` count the training rows only;
-    the lengths under `tokens` are those of the rows in use before anything was cut."""
-    used = [e for e, side in zip(dataset.encoded, dataset.sides, strict=True) if side]
-    train = [dataset.encoded[i] for i in dataset.at("train")]
-    return {
-        "path": dataset.path,
-        "container": dataset.container,
-        "format": dataset.format,
-        "confidence": dataset.confidence,
-        "rows": dataset.records,
-        "usable": len(used),
-        "train": len(train),
-        "eval": len(used) - len(train),
-        "dropped": dataset.records - len(used),
-        "truncated": sum(e.truncated for e in used),
-        "label_tokens": sum(int(e.labels.sum()) for e in train),
-        "train_tokens": sum(len(e.ids) for e in train),
-        "max_length": dataset.max_length,
-        "tokens": percentiles([e.full_length for e in used]),
-        "problems": dataset.log.to_json(),
-        "split": {"seed": dataset.seed, "fraction": dataset.fraction, "method": dataset.method},
-        "overlap": overlap(dataset.rows, dataset.sides),
-        "system": dataset.system,
-        "template": dataset.template,
-        "notes": list(dataset.notes),
-    }
+def _counted(
+    config: Config,
+    source: Source,
+    whole: EncodedRows,
+    edits: Edits,
+    tokenizer: Any,
+    on_progress: OnProgress,
+) -> Dataset:
+    edited = edits.apply(source.rows, source.ids)
+    rows = edited.rows.finished(partial(sources.with_system, system=config.data.system))
+    log = copy.deepcopy(source.log)
+    encoded = _with_edits(whole, edited, rows, tokenizer)
+    fitted = fit(config, tokenizer, rows, encoded, source.file_of, log)
+    used = [
+        place for place in np.flatnonzero(fitted.usable).tolist() if place not in edited.excluded
+    ]
+    picked = Picked(rows, used)
+    groups = near_prompts(picked, lambda done, total: on_progress("near copies", done, total))
+    divided = divide(config, source, edits.project, rows, used, groups, log)
+    if "train" not in divided.sides:
+        raise sources.nothing(source.path, source.records, log)
+    return Dataset(
+        config=config,
+        source=source,
+        whole=whole,
+        edits=edits,
+        edited=edited,
+        rows=rows,
+        sides=divided.sides,
+        encoded=fitted.encoded,
+        max_length=fitted.max_length,
+        method=divided.method,
+        findings=_findings(picked, used, groups, fitted, tokenizer, on_progress),
+        set_aside=divided.set_aside,
+        overlap=divided.overlap,
+        log=log,
+        tokenizer=tokenizer,
+        notes=[*source.notes, *fitted.notes, *divided.notes, *_edit_notes(edited, edits)],
+    )
 
 
-def _read(
-    path: str, config: Config, log: FaultLog, on_progress: Callable[[str, int, int], None]
-) -> tuple[Shaped, Reading]:
-    """One source's rows, each with a system message where one is set; faults go to the log."""
-    with open_source(path, lambda done, total: on_progress("reading", done, total)) as reading:
-        shaped = shape_rows(reading, log)
-    if not shaped.rows:
-        raise _nothing(reading.path, reading.records, log)
-    if config.data.system:
-        rows = [_with_system(row, config.data.system) for row in shaped.rows]
-        shaped = replace(shaped, rows=rows)
-    return shaped, reading
+def _uncounted(config: Config, source: Source, edits: Edits, tokenizer: Any) -> Dataset:
+    """All rows, to be looked at one by one; nothing is known of them together."""
+    edited = edits.apply(source.rows, source.ids)
+    rows = edited.rows.finished(partial(sources.with_system, system=config.data.system))
+    max_length = config.data.max_length or min(MOST_TOKENS, window_of(tokenizer))
+    encoded = EncodedOnDemand(tokenizer, rows, max_length)
+    return Dataset(
+        config=config,
+        source=source,
+        whole=encoded,
+        edits=edits,
+        edited=edited,
+        rows=rows,
+        sides=[None] * len(rows),
+        encoded=encoded,
+        max_length=max_length,
+        method="not divided yet",
+        findings=[],
+        set_aside=[],
+        overlap=counted(leaks((), (), NEAR), NEAR),
+        log=source.log,
+        tokenizer=tokenizer,
+        notes=["all rows can be looked at; tokens, copies and sides are still being counted"],
+        stage="rows",
+    )
 
 
-def _with_system(row: Row, system: str) -> Row:
-    if row.system is not None:
-        return row
-    return replace(row, messages=(Message("system", system), *row.messages))
+def _with_edits(
+    whole: EncodedRows, edited: Edited, rows: Sequence[Row], tokenizer: Any
+) -> EncodedRows:
+    """The source's tokens, those of edited rows made anew."""
+    at = sorted(edited.edited)
+    results = encode_rows(tokenizer, [rows[place] for place in at], None)
+    return whole.with_edits(dict(zip(at, results, strict=True)))
 
 
-def _sides_by_hash(
-    config: Config, rows: list[Row], fitted: Fitted, notes: list[str]
-) -> tuple[list[Side | None], str]:
-    """Split the usable rows; the notes say when little or nothing is held out."""
-    at = [i for i, usable in enumerate(fitted.usable) if usable]
-    chosen = split([rows[i] for i in at], config.data.eval_fraction, config.train.seed)
-    sides: list[Side | None] = [None] * len(rows)
-    for i, side in zip(at, chosen, strict=True):
-        sides[i] = side
-    held = chosen.count("eval")
-    if config.data.eval_fraction == 0:
-        notes.append(
-            "nothing is held out (data.eval_fraction is 0): "
-            "whether the model learns or memorises cannot be told"
-        )
-        return sides, "nothing held out"
-    if held == 0:
-        notes.append("nothing could be held out: there are too few different questions")
-    elif held < FEWEST_HELD_OUT:
-        several = "1 row is" if held == 1 else f"{held} rows are"
-        notes.append(f"only {several} held out: the held-out loss will be rough")
-    return sides, "hash of the user text"
+def _findings(
+    picked: Picked,
+    used: list[int],
+    groups: Any,
+    fitted: Fitted,
+    tokenizer: Any,
+    on_progress: OnProgress,
+) -> list[Finding]:
+    """What the checks find among the rows in use, by their positions among all rows."""
+    places = np.array(used, np.int64)
+    encoded = fitted.encoded
+    window = window_of(tokenizer)
+    found = run_checks(
+        picked,
+        lengths=encoded.lengths[places],
+        labels=encoded.label_counts[places],
+        full_lengths=encoded.full_lengths[places],
+        max_length=fitted.max_length,
+        window=window,
+        prompt_lengths=encoded.prompt_lengths(window)[places],
+        special_tokens=template_of(tokenizer).stops,
+        groups=groups,
+        on_progress=on_progress,
+    )
+    return [
+        replace(f, rows=places[f.rows], detail={used[at]: said for at, said in f.detail.items()})
+        for f in found
+    ]
 
 
-def _sides_of_files(
-    rows: list[Row], fitted: Fitted, own: int, paths: tuple[str, str], log: FaultLog
-) -> list[Side | None]:
-    """The first `own` rows train, the rest is held out; training rows with a held-out question are
-    set aside and listed."""
-    held = [i for i in range(own, len(rows)) if fitted.usable[i]]
-    if not held:
-        raise _nothing(paths[1], len(rows) - own, log)
-    train = [i for i in range(own) if fitted.usable[i]]
-    copies = {train[i] for i in touching([rows[i] for i in train], [rows[i] for i in held])}
-    for i in sorted(copies):
-        what, fix = "its question is in the held-out file", "nothing to do, it is not trained on"
-        log.add(Fault(rows[i].line, 1, "held_out_copy", what, fix, rows[i].number, paths[0]))
-    sides: list[Side | None] = [None] * len(rows)
-    for i in held:
-        sides[i] = "eval"
-    for i in train:
-        sides[i] = None if i in copies else "train"
-    return sides
+def _holds(finding: Finding, place: int) -> bool:
+    at = int(np.searchsorted(finding.rows, place))
+    return at < len(finding.rows) and int(finding.rows[at]) == place
 
 
-def _nothing(path: str, records: int, log: FaultLog) -> Problem:
-    """Why no row can be used: the first fault speaks for all."""
-    first = next((fault for fault in log.faults if fault.path == path), None)
-    if first is None:
-        return Problem(path, "no records", "put at least one row into it")
-    place = f"{path}:{first.line}:{first.column}"
-    what = f"{first.what} (none of {records:,} records can be used)"
-    return Problem(place, what, first.fix if records == 1 else WORDS[first.code][1])
-
-
-def _sample_path() -> str:
-    path = settings.load(paths.sample_config()).data.path
-    if path is None:
-        raise Problem("data.path", "no data is named", "name a file, a folder or a hub id")
-    return path
+def _edit_notes(edited: Edited, edits: Edits) -> list[str]:
+    notes = []
+    counts = edits.overlay.counts
+    told = [f"{counts[kind]:,} {kind}" for kind in ("changed", "added", "excluded") if counts[kind]]
+    if told:
+        notes.append(f"your edits of the rows: {', '.join(told)} (the file itself stays as it is)")
+    if edited.lost:
+        notes.append(f"{edited.lost:,} edits name rows that are no longer in the file")
+    return notes

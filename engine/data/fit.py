@@ -1,88 +1,92 @@
-"""Rows made into tokens that fit: how long a row may be, and which rows have nothing left to
-learn."""
+"""Rows made to fit: how long a row may be, and which rows have nothing left to learn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.config import Config
+from engine.data import tool_text
+from engine.data.encoded import EncodedRows
 from engine.data.problems import FaultLog
 from engine.data.rows import Fault, Row
-from engine.data.template import Template, Unrenderable, template_of
-from engine.data.tokens import Encoded, cut, encode_rows
+from engine.data.template import Template, template_of
+from engine.data.tokens import Encoded
 
 MOST_TOKENS = 2048
 ROUND_TO = 64
 FEWEST_TOKENS = 16
-NOTHING = Encoded(np.zeros(0, np.int32), np.zeros(0, np.bool_), 0)
+LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Each row's tokens, at most `max_length` of them; empty for a row the template refuses."""
+    """Each row's tokens, at most `max_length` of them; `usable` says whether a token of it carries loss."""
 
-    encoded: list[Encoded]
+    encoded: EncodedRows
     max_length: int
+    usable: NDArray[np.bool_]
     notes: list[str]
-
-    @property
-    def usable(self) -> list[bool]:
-        """Has the row a token that carries loss?"""
-        return [bool(each.labels.any()) for each in self.encoded]
 
 
 def fit(
     config: Config,
     tokenizer: Any,
     rows: Sequence[Row],
-    sources: Sequence[str],
+    encoded: EncodedRows,
+    file_of: Callable[[int], str],
     log: FaultLog,
-    on_progress: Callable[[str, int, int], None],
 ) -> Fitted:
-    """Tokens of all rows; `sources` names each row's file for the log, which gets the unusable
-    ones."""
-    results = encode_rows(
-        tokenizer, rows, None, lambda done, total: on_progress("tokenizing", done, total)
-    )
-    whole = [NOTHING if isinstance(each, Unrenderable) else each for each in results]
-    max_length, notes = _max_length(config, tokenizer, [len(e.ids) for e in whole])
-    encoded = [cut(each, max_length) for each in whole]
-    for row, path, result, short in zip(rows, sources, results, encoded, strict=True):
-        if not short.labels.any():
-            log.add(_fault(row, path, result, max_length))
+    """Cut the rows to the longest length; the log gets those with nothing to learn."""
+    lengths = encoded.full_lengths
+    max_length, notes = _max_length(config, tokenizer, lengths[lengths > 0])
+    short = encoded.cut_to(max_length)
+    usable = short.label_counts > 0
+    for place in np.flatnonzero(~usable):
+        at = int(place)
+        log.add(_fault(rows[at], file_of(at), encoded.refused.get(at), max_length))
     template = template_of(tokenizer)
-    notes += [*_template_notes(template), *_rewriting_notes(rows, whole)]
-    return Fitted(encoded, max_length, notes + _control_notes(template, rows))
+    notes += [*_template_notes(template), *_rewriting_notes(rows, encoded)]
+    notes += tool_text.notes(template.shown, rows)
+    return Fitted(short, max_length, usable, notes)
 
 
-def percentiles(lengths: Sequence[int]) -> dict[str, int]:
+def percentiles(lengths: Sequence[int] | NDArray[np.int64]) -> dict[str, int]:
     """Of lengths in tokens; each figure is the length of a row that is there."""
-    if not lengths:
+    if not len(lengths):
         return {"p50": 0, "p95": 0, "p99": 0, "max": 0}
     cuts = np.percentile(lengths, [50, 95, 99, 100], method="higher")
     return dict(zip(("p50", "p95", "p99", "max"), (int(c) for c in cuts), strict=True))
 
 
-def _max_length(config: Config, tokenizer: Any, lengths: Sequence[int]) -> tuple[int, list[str]]:
+def window_of(tokenizer: Any) -> int:
+    """The most tokens the model takes."""
+    return int(min(tokenizer.model_max_length, 2**31 - 1))
+
+
+def _max_length(
+    config: Config, tokenizer: Any, lengths: NDArray[np.int64]
+) -> tuple[int, list[str]]:
     """As set, else the rows' 99th percentile rounded up to a multiple of 64, so that rows a
     little longer are kept whole; within the model's window."""
-    window = int(min(tokenizer.model_max_length, 2**31 - 1))
+    window = window_of(tokenizer)
     wanted = config.data.max_length
     if wanted is None:
-        p99 = percentiles([n for n in lengths if n])["p99"]
+        p99 = percentiles(lengths)["p99"]
         return min(max(FEWEST_TOKENS, -(-p99 // ROUND_TO) * ROUND_TO), MOST_TOKENS, window), []
     if wanted <= window:
         return wanted, []
     return window, [f"data.max_length {wanted} is more than the model takes: {window} is used"]
 
 
-def _fault(row: Row, path: str, result: Encoded | Unrenderable, max_length: int) -> Fault:
-    if isinstance(result, Unrenderable):
-        code, what, fix = "template", str(result), "change the row, or use another model"
+def _fault(row: Row, path: str, refused: str | None, max_length: int) -> Fault:
+    if refused is not None:
+        code, what, fix = "template", refused, "change the row, or use another model"
     else:
         code = "answer_lost"
         what = (
@@ -101,30 +105,18 @@ def _template_notes(template: Template) -> list[str]:
 
 
 def _rewriting_notes(rows: Sequence[Row], encoded: Sequence[Encoded]) -> list[str]:
+    """Whether the template rewrites earlier answers, seen on the first rows."""
     late = sum(
-        0 < _spans(each) < sum(m.role == "assistant" for m in row.messages)
-        for row, each in zip(rows, encoded, strict=True)
+        0 < _spans(each) < sum(m.learned for m in row.messages)
+        for row, each in islice(zip(rows, encoded, strict=False), LOOKED_AT)
+        if not row.raw
     )
     if not late:
         return []
+    among = "" if len(rows) <= LOOKED_AT else f" of the first {LOOKED_AT:,}"
     return [
-        f"only the last answer is trained in {late:,} conversations: "
+        f"only the last answer is trained in {late:,} conversations{among}: "
         "the chat template rewrites earlier turns"
-    ]
-
-
-def _control_notes(template: Template, rows: Sequence[Row]) -> list[str]:
-    """Text that reads as a control token becomes one: the person should know."""
-    holding = [
-        row.number
-        for row in rows
-        if any(stop in message.content for message in row.messages for stop in template.stops)
-    ]
-    if not holding:
-        return []
-    return [
-        f"{len(holding):,} rows hold control tokens of the model in their text, "
-        f"the first is record {holding[0]:,}"
     ]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.rows import Row, messages_from_json, messages_to_json
+from engine.data.rows import Row
 from engine.errors import Problem
 from engine.paths import make_private
 
@@ -87,24 +87,13 @@ def frozen_rows(folder: Path, side: str) -> list[Row]:
     try:
         with (folder / ROWS).open(encoding="utf-8") as lines:
             trees = [json.loads(line) for line in lines]
-        return [
-            Row(tree["number"], tree["line"], messages_from_json(tree["messages"]))
-            for tree in trees
-            if tree["side"] == side
-        ]
+        return [Row.from_json(tree) for tree in trees if tree["side"] == side]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, error) from error
 
 
 def _line(row: Row, side: str) -> str:
-    tree = {
-        "id": row.id,
-        "side": side,
-        "number": row.number,
-        "line": row.line,
-        "messages": messages_to_json(row.messages),
-    }
-    return json.dumps(tree) + "\n"
+    return json.dumps({"id": row.id, "side": side, **row.to_json()}) + "\n"
 
 
 def _arrays(dataset: Dataset, side: str) -> dict[str, NDArray[Any]]:

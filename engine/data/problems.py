@@ -11,6 +11,10 @@ from engine.data.rows import Fault
 KEPT = 100
 
 WORDS: dict[str, tuple[str, str]] = {
+    "ambiguous": (
+        "the record could be read in two ways",
+        "keep one of its fields, or set data.format to the shape that is meant",
+    ),
     "answer_lost": (
         "the prompt alone fills the longest row, so nothing of the answer would be left to learn",
         "raise data.max_length, or shorten these prompts",
@@ -42,7 +46,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "the turns are not in the order of a conversation: system (if any), user, assistant, …",
         "put the turns in order, the answer last",
     ),
-    "role": ("a turn's role is not known", "use system, user and assistant"),
+    "role": ("a turn's role is not known", "use system, user, assistant and tool"),
     "shape": (
         "the record has another shape than the rest of the file",
         "write it as the others are",
@@ -50,6 +54,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "template": (
         "the model's chat template cannot show this row",
         "change the row as the words say",
+    ),
+    "tools": (
+        "the tool calls, results or definitions of the record do not fit together",
+        "mend them as the words say",
     ),
     "too_long": (
         "one record is larger than 16 MB",

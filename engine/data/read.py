@@ -1,4 +1,7 @@
-"""Opening a source of rows, whatever holds it: a file, a folder, or a name on the hub."""
+"""Opening a source of rows, whatever holds it: a file, several, a folder, or a name on the hub.
+
+`SOURCE#SPLIT` names one split of a folder or of a data set on the hub.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
-from engine.data.containers import hub, json_document, json_lines, parquet, sniff, table_text
-from engine.data.containers.record import Progress, Record, Records
-from engine.data.containers.regular_file import open_regular
+from engine.data.containers import folder, hub, one_file, pattern, several, splits
+from engine.data.containers.record import Progress, Record
 from engine.data.rows import Fault
-from engine.errors import Problem
 
-DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
-TRAIN_NAMES = ("train", "training", "data")
+MOST_INDEXED = 256
+"""An index holds each of its files open, and a process may hold about a thousand."""
 
 
 def quiet(phase: str, done: int, total: int) -> None:
@@ -26,12 +26,21 @@ def quiet(phase: str, done: int, total: int) -> None:
 
 @dataclass
 class Reading:
-    """A source being read: iterate over it once; `records` counts what came, faulty ones too."""
+    """A source being read: iterate over it once; `records` counts what came, faulty ones too.
+
+    `files` are those it is read from (none for the hub). `held_out` names the source that is to be
+    held out, as `open_source` understands it, where the data comes with one. `indexable`: `files`
+    are plain and `index_of_all` takes them.
+    """
 
     path: str
     container: str
     notes: list[str] = field(default_factory=list)
     records: int = 0
+    held_out: str | None = None
+    files: tuple[str, ...] = ()
+    indexable: bool = False
+    progress: tuple[int, int] = (0, 0)
     _source: Iterable[Record | Fault] = ()
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -57,77 +66,48 @@ def open_source(
 ) -> Reading:
     """Find out what `path` is and begin to read it. Raises Problem when it cannot be read at
     all."""
-    place = Path(os.path.expanduser(path))
-    notes: list[str] = []
+    reading = Reading(path, "")
+
+    def told(done: int, total: int) -> None:
+        reading.progress = (done, total)
+        on_progress(done, total)
+
+    name, split = _split_named(path)
+    place = Path(os.path.expanduser(name))
     if _is_folder(place):
-        inside = _file_inside(place, path, notes)
-        if inside is None:
-            dataset = hub.open_saved(place, path, notes)
-            return Reading(path, "datasets", notes, _source=hub.read(dataset, on_progress))
-        place, path = inside, str(inside)
-    elif (
-        not os.path.lexists(place) and hub.looks_like_id(path) and place.suffix not in DATA_SUFFIXES
-    ):
-        dataset = hub.open_hub(path, notes)
-        return Reading(path, "datasets", notes, _source=hub.read(dataset, on_progress))
-    return _open_file(path, place.suffix.lower(), notes, on_progress)
+        _open_folder(reading, place, name, split, told)
+    elif pattern.is_pattern(path):
+        _open_files(reading, pattern.matching(path), told)
+    elif _is_hub_name(name):
+        dataset, held = hub.open_hub(name, split, reading.notes)
+        reading.container, reading._source = "datasets", hub.read(dataset, told)
+        reading.held_out = held and f"{name}{splits.SIGN}{held}"
+    else:
+        _open_files(reading, [path], told)
+    return reading
 
 
 def check_source(path: str) -> None:
     """Refuse a file that is not there, or is none of ours by its first bytes, before anything slow is done for it."""
-    place = Path(os.path.expanduser(path))
-    if _is_folder(place) or (not os.path.lexists(place) and place.suffix not in DATA_SUFFIXES):
+    name, _ = _split_named(path)
+    if _is_folder(Path(os.path.expanduser(name))) or _is_hub_name(name):
         return
-    with _open_file(path, place.suffix.lower(), [], lambda done, total: None):
-        pass
+    for file in pattern.matching(path) if pattern.is_pattern(path) else [path]:
+        one_file.kind_of(file)
 
 
-def _open_file(path: str, suffix: str, notes: list[str], on_progress: Progress) -> Reading:
-    stack = ExitStack()
-    with ExitStack() as on_error:
-        file = on_error.enter_context(open_regular(path))
-        head = file.read(sniff.HEAD)
-        size = os.fstat(file.fileno()).st_size
-        found = sniff.container_of(head, suffix, path, whole=len(head) < sniff.HEAD)
-        file.seek(0)
-        stack = on_error.pop_all()
-    if found.delimiter and found.delimiter != {"csv": ",", "tsv": "\t"}[found.container]:
-        notes.append(f"the fields are divided by a {table_text.DELIMITERS[found.delimiter]}")
-    records = _watched(file, path, _records(found, file, path, size, on_progress))
-    stack.callback(records.close)
-    return Reading(path, found.container, notes, _source=records, _stack=stack)
+def _split_named(path: str) -> tuple[str, str]:
+    """The source and the split in `SOURCE#SPLIT`; a file of that very name comes first."""
+    name, sign, split = path.rpartition(splits.SIGN)
+    if not sign or not split or os.path.lexists(os.path.expanduser(path)):
+        return path, ""
+    known = _is_folder(Path(os.path.expanduser(name))) or hub.looks_like_id(name)
+    return (name, split) if known else (path, "")
 
 
-def _records(
-    found: sniff.Found, file: BinaryIO, path: str, size: int, on_progress: Progress
-) -> Records:
-    match found.container:
-        case "jsonl":
-            return json_lines.read(file, path, size, on_progress)
-        case "json":
-            return json_document.read(file, path, size, on_progress)
-        case "parquet":
-            return parquet.read(path, size, on_progress)
-        case _:
-            return table_text.read(file, path, size, on_progress, found.delimiter)
-
-
-def _watched(file: BinaryIO, path: str, records: Records) -> Records:
-    """The same records; a Problem when the file was changed while they were read."""
-    before = _stamp(file)
-    try:
-        yield from records
-    except OSError as error:
-        raise Problem(path, f"cannot be read ({error.strerror})", "copy the file again") from error
-    if _stamp(file) != before:
-        raise Problem(
-            path, "was changed while it was read", "open it again once nothing writes to it"
-        )
-
-
-def _stamp(file: BinaryIO) -> tuple[int, int]:
-    found = os.fstat(file.fileno())
-    return found.st_size, found.st_mtime_ns
+def _is_hub_name(path: str) -> bool:
+    there = os.path.lexists(os.path.expanduser(path))
+    return not there and hub.looks_like_id(path) and not folder.is_data_name(path)
 
 
 def _is_folder(place: Path) -> bool:
@@ -137,27 +117,37 @@ def _is_folder(place: Path) -> bool:
         return False
 
 
-def _file_inside(folder: Path, path: str, notes: list[str]) -> Path | None:
-    """The one data file of a folder, or its training file; None where `datasets` must look into
-    it."""
-    if any((folder / name).exists() for name in ("state.json", "dataset_dict.json")):
-        return None
-    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in DATA_SUFFIXES and f.is_file())
-    if not files:
-        if any(f.suffix.lower() in DATA_SUFFIXES for f in folder.glob("*/*")):
-            return None
-        raise Problem(path, f"the folder holds no file of {sniff.ACCEPTED}", "name a file")
-    chosen = files if len(files) == 1 else [f for f in files if f.stem.lower() in TRAIN_NAMES]
-    if len(chosen) != 1:
-        if len({f.suffix for f in files}) == 1 and files[0].suffix == ".parquet":
-            return None
-        names = ", ".join(f.name for f in files[:6])
-        raise Problem(
-            path, f"the folder holds {len(files)} data files ({names})", "name one of them"
-        )
-    others = [f.name for f in files if f != chosen[0]]
-    if others:
-        notes.append(
-            f"{chosen[0].name} is read; {', '.join(others)} can be named as data.eval_path"
-        )
-    return chosen[0]
+def _open_folder(
+    reading: Reading, place: Path, path: str, split: str, on_progress: Progress
+) -> None:
+    found = folder.contents(place, path, split)
+    reading.notes += found.notes
+    files = [str(file) for file in found.files]
+    _open_files(reading, files, on_progress, found.leave_out)
+    reading.held_out = found.held_out
+    if found.saved:
+        reading.path, reading.container = path, "datasets"
+
+
+def _open_files(
+    reading: Reading, files: list[str], on_progress: Progress, leave_out: list[str] | None = None
+) -> None:
+    """One file is read as itself; several are read one after another under the name given."""
+    reading.files = tuple(files)
+    if len(files) > 1:
+        kinds = several.kinds_of(files, reading.path)
+        reading.container = kinds[0].container
+        reading.notes += several.notes_of(kinds)
+        few = len(kinds) <= MOST_INDEXED
+        reading.indexable = few and all(kind.indexable for kind in kinds)
+        records = several.read(kinds, on_progress, leave_out or [])
+        reading._source = records
+        reading._stack.callback(records.close)
+        return
+    with ExitStack() as stack:
+        one = stack.enter_context(one_file.opened(files[0], on_progress, leave_out or []))
+        reading._stack = stack.pop_all()
+    kind, reading._source = one
+    reading.path, reading.container = kind.path, kind.container
+    reading.notes += kind.notes
+    reading.indexable = kind.indexable

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import chain, islice
-from typing import Any
 
-from engine.data.containers import json_text
-from engine.data.containers.json_text import BadJson
-from engine.data.containers.record import Path, Record
-from engine.data.formats import SHAPES, Shape
+from engine.data.containers.record import Record
 from engine.data.problems import FaultLog
 from engine.data.read import Reading
 from engine.data.rows import Fault, Row
-from engine.data.turns import Unfit, nearest
+from engine.data.shapes.completion import PROMPT_ONLY
+from engine.data.shapes.declared import Shape
+from engine.data.shapes.known import SHAPE_NAMES, SHAPES, shape_of, shapes_named
+from engine.data.shapes.shaper import Shaper, refuse_mix
+from engine.data.shapes.unfit import nearest
+from engine.data.shapes.unknown import ACCEPTED, UnknownShape, mapped, meant, unknown
 from engine.errors import Problem
 
+__all__ = ["SHAPE_NAMES", "Shaped", "Shaper", "UnknownShape", "shape_rows", "shaper_of"]
+
 VOTERS = 1000
-TURN_FIELDS = ("messages", "conversations", "history")
-STRAYS = 0.05
-ACCEPTED = (
-    "alpaca (instruction, output), messages (role, content), sharegpt (conversations: from, value) "
-    "or prompt/completion"
-)
+AUTO = ("", "auto")
 
 
 @dataclass(frozen=True)
@@ -38,30 +35,53 @@ class Shaped:
     notes: list[str] = field(default_factory=list)
 
 
-def shape_rows(reading: Reading, log: FaultLog) -> Shaped:
-    """All rows of a source; what is wrong with a record goes to the log. Raises Problem for a mix
-    or an unknown shape."""
+def shape_rows(
+    reading: Reading,
+    log: FaultLog,
+    *,
+    chosen: bool = False,
+    only: str = "",
+    columns: Mapping[str, str] | None = None,
+) -> Shaped:
+    """All rows of a source; what is wrong with a record goes to the log.
+
+    `chosen`: of compared answers the chosen ones are rows. `only`: a shape's name; records of
+    others are left out. `columns` names the columns of prompt, answer and perhaps system, whatever
+    the shape. Raises Problem for a mix and for a shape with nothing to learn, UnknownShape where
+    no shape fits.
+    """
     records = _without_faults(reading, log)
     sample = list(islice(records, VOTERS))
     if not sample:
         return Shaped("unknown", 0.0, [])
-    shape = _vote(reading.path, sample)
-    parse = _row_of_table if reading.container in ("csv", "tsv") else _row
-    rows: list[Row] = []
-    fields: Counter[tuple[str, ...]] = Counter()
-    votes: Counter[str] = Counter()
-    for record in chain(sample, records):
-        votes[_kind(record.value) or ""] += 1
-        made = parse(shape, record, reading.path)
-        if isinstance(made, Fault):
-            log.add(made)
-        else:
-            fields[tuple(record.value)] += 1
-            rows.append(made)
-    _refuse_mix(reading.path, votes)
-    unused = {name for names in fields for name in names} - {*shape.needed, *shape.optional}
-    notes = [f"fields not used: {', '.join(sorted(unused)[:12])}"] if unused else []
-    return Shaped(shape.name, votes[shape.name] / votes.total(), rows, notes)
+    shaper = shaper_of(
+        reading.path, reading.container, sample, chosen=chosen, only=only, columns=columns
+    )
+    rows = [row for record in chain(sample, records) if (row := shaper.take(record, log))]
+    shaper.refuse_mix()
+    return Shaped(shaper.format, shaper.confidence, rows, shaper.notes())
+
+
+def shaper_of(
+    path: str,
+    container: str,
+    sample: list[Record],
+    *,
+    chosen: bool = False,
+    only: str = "",
+    columns: Mapping[str, str] | None = None,
+) -> Shaper:
+    """The shape that the sample has, ready to make rows; the arguments are those of `shape_rows`."""
+    if columns:
+        shapes: tuple[Shape, ...] = (mapped(columns, sample),)
+        shape = shapes[0]
+    else:
+        shapes = SHAPES if only in AUTO else _named(only)
+        shape = _vote(path, sample) if only in AUTO else shapes[0]
+        _refuse_unlearnable(path, shape, chosen)
+        if shape is not PROMPT_ONLY:
+            shapes = tuple(each for each in shapes if each is not PROMPT_ONLY)
+    return Shaper(path, container, shape, shapes, strict=bool(columns) or only in AUTO)
 
 
 def _without_faults(reading: Reading, log: FaultLog) -> Iterator[Record]:
@@ -72,143 +92,36 @@ def _without_faults(reading: Reading, log: FaultLog) -> Iterator[Record]:
             yield item
 
 
-def _row(shape: Shape, record: Record, path: str) -> Row | Fault:
-    """A record's row, or why it makes none, at the place of the value to blame."""
-    try:
-        _check_fields(shape, record.value)
-        return Row(record.number, record.line, shape.parse(record.value))
-    except Unfit as unfit:
-        return _fault(unfit, record, path)
+def _named(only: str) -> tuple[Shape, ...]:
+    shapes = shapes_named(only)
+    if not shapes:
+        near = nearest(only, list(SHAPE_NAMES))
+        fix = f'did you mean "{near}"?' if near else f"use one of {', '.join(SHAPE_NAMES)}"
+        raise Problem("data.format", f'"{only[:40]}" is no shape that is known', fix)
+    return shapes
 
 
-def _row_of_table(shape: Shape, record: Record, path: str) -> Row | Fault:
-    """The same where lists of turns can only stand in a cell as JSON text."""
-    try:
-        for name in TURN_FIELDS:
-            text = record.value.get(name)
-            if isinstance(text, str) and text.lstrip().startswith("["):
-                record.value[name] = _parsed(text.strip(), name)
-    except Unfit as unfit:
-        return _fault(unfit, record, path)
-    return _row(shape, record, path)
-
-
-def _parsed(text: str, name: str) -> Any:
-    try:
-        value, end = json_text.parse(text)
-    except BadJson as bad:
-        raise Unfit((name,), bad.code, f"in '{name}': {bad.what}", bad.fix) from bad
-    if end != len(text):
-        what = f"in '{name}': not valid JSON (more follows after the list)"
-        raise Unfit((name,), "json", what, "write one list of turns")
-    return value
-
-
-def _fault(unfit: Unfit, record: Record, path: str) -> Fault:
-    line, column = record.place(unfit.path)
-    return Fault(line, column, unfit.code, unfit.what, unfit.fix, record.number, path)
-
-
-# ---------------------------------------------------------------- finding the shape
-
-
-def _kind(value: dict[str, Any]) -> str | None:
-    """The first shape that the record's fields allow, or a known one that is not trained on yet."""
-    kind = _kind_of_fields(tuple(value))
-    if kind == "prompt/completion" and str(value.get("label")).lower() in ("true", "false"):
-        return "KTO"
-    return kind
-
-
-@lru_cache(maxsize=4096)
-def _kind_of_fields(names: tuple[str, ...]) -> str | None:
-    if "chosen" in names and "rejected" in names:
-        return "preference pairs"
-    if "kto_tag" in names:
-        return "KTO"
-    return next((shape.name for shape in SHAPES if {*shape.needed} <= {*names}), None)
-
-
-def _vote(path: str, sample: list[Record]) -> Shape:
+def _vote(path: str, sample: Sequence[Record]) -> Shape:
     """The shape that most records have."""
-    votes = Counter(_kind(record.value) for record in sample)
-    votes.pop(None, None)
+    votes = Counter(shape for record in sample if (shape := shape_of(record.value)))
+    if len(votes) > 1:
+        votes.pop(PROMPT_ONLY, None)
     if not votes:
-        raise _unknown(path, sample)
-    _refuse_mix(path, Counter({name or "": count for name, count in votes.items()}))
-    name = votes.most_common(1)[0][0]
-    shape = next((shape for shape in SHAPES if shape.name == name), None)
-    if shape is None:
-        raise Problem(
-            path, f"these are {name}, which are not trained on yet", f"write the rows as {ACCEPTED}"
-        )
+        raise unknown(path, sample)
+    names = Counter[str]()
+    for shape, count in votes.items():
+        names[shape.name] += count
+    refuse_mix(path, names)
+    name = names.most_common(1)[0][0]
+    shape = max((each for each in votes if each.name == name), key=lambda each: votes[each])
+    found = list(dict.fromkeys(field for record in sample for field in record.value))
+    if shape is PROMPT_ONLY and meant(found):
+        raise unknown(path, sample)
     return shape
 
 
-def _refuse_mix(path: str, votes: Counter[str]) -> None:
-    """More than a few strays of another shape: the person must say which is meant."""
-    shapes = Counter({name: count for name, count in votes.items() if name})
-    total = shapes.total()
-    others = total - max(shapes.values(), default=0)
-    if others and others >= STRAYS * total:
-        shares = ", ".join(
-            f"{name} {100 * n / total:.0f}% ({n:,})" for name, n in shapes.most_common()
-        )
-        raise Problem(path, f"a mix of shapes: {shares}", "put each shape into a file of its own")
-
-
-def _unknown(path: str, sample: list[Record]) -> Problem:
-    names = Counter(name for record in sample for name in record.value)
-    found = [name for name, _ in names.most_common(12)]
-    shown = ", ".join(f'"{name[:40]}"' for name in found) or "none"
-    guess = _meant(found)
-    if guess:
-        fix = guess
-    elif sample[0].cells:
-        fix = f"name the columns in the first line; accepted: {ACCEPTED}"
-    else:
-        fix = f"rename the fields; accepted: {ACCEPTED}"
-    return Problem(path, f"the shape is not known (fields found: {shown})", fix)
-
-
-def _meant(found: list[str]) -> str | None:
-    """The renaming that would make the fields a shape, when a slip or two is all that is wrong."""
-    for shape in SHAPES:
-        meant = {name: nearest(name, found) for name in shape.needed}
-        if all(meant.values()):
-            changes = [f'"{old}" to "{name}"' for name, old in meant.items() if old != name]
-            return f"did you mean {shape.name}? Rename {' and '.join(changes)}"
-    return None
-
-
-def _check_fields(shape: Shape, value: dict[str, Any]) -> None:
-    """The record has the file's shape, and no field is passed over for a slip in its name. Raises
-    Unfit."""
-    kind = _kind(value)
-    if kind != shape.name and kind is not None:
-        what = f"this record is {kind}, the file is {shape.name}"
-        raise Unfit((), "shape", what, "write it as the others are")
-    slip = _slip(shape, tuple(value))
-    if slip:
-        raise Unfit(*slip)
-    for name in ("tools", "functions"):
-        if value.get(name):
-            what = f"'{name}': tool calls are not trained on yet"
-            raise Unfit((name,), "unsupported", what, "leave this row out")
-
-
-@lru_cache(maxsize=4096)
-def _slip(shape: Shape, names: tuple[str, ...]) -> tuple[Path, str, str, str] | None:
-    """A needed field that is missing, or a field that was probably meant for an optional one."""
-    for name in shape.needed:
-        if name not in names:
-            near = nearest(name, [n for n in names if n not in shape.needed])
-            fix = f'rename "{near}" to "{name}"' if near else f'add "{name}"'
-            return (near,) if near else (), "missing", f"there is no '{name}'", fix
-    spare = [name for name in names if name not in shape.needed + shape.optional]
-    for name in shape.optional:
-        near = nearest(name, spare) if spare and name not in names else None
-        if near:
-            what = f'the field "{near[:40]}" is not known'
-            return (near,), "unknown_field", what, f'did you mean "{name}"?'
-    return None
+def _refuse_unlearnable(path: str, shape: Shape, chosen: bool) -> None:
+    if shape.refusal and not (chosen and shape.refusal.chosen):
+        fix = shape.refusal.fix
+        fix = f"{fix}, or write the rows as {ACCEPTED}" if shape.refusal.chosen else fix
+        raise Problem(path, shape.refusal.what, fix)

@@ -7,38 +7,27 @@ the model answers; the answer is what the template adds to it, up to its end-of-
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
+from engine.data import tool_text
 from engine.data.rows import Message
+from engine.data.template_source import begin_of, source_of, stop_texts
 from engine.errors import Problem
-from engine.sandbox import limited
 
-PLAIN_TEMPLATE = (
-    "{{ start }}"
-    "{% for message in messages %}"
-    "{% if message['role'] == 'system' %}{{ message['content'] }}\n\n"
-    "{% elif message['role'] == 'user' %}### Instruction:\n{{ message['content'] }}\n\n"
-    "{% else %}### Response:\n{{ message['content'] }}{{ eos_token }}\n\n"
-    "{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}### Response:\n{% endif %}"
-)
-"""For models without a chat template: the system text, then headed instructions and responses, each
-response ended by the model's own end-of-text token. BOS comes first where the tokenizer would put
-it."""
-
-TRY_SECONDS, TRY_MEMORY = 2.0, 2**30
 _USER, _ANSWER = "Sample question", "SampleAnswer"
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of rendered text, tokenised on its own. `trained` text is an answer with its end of
-    turn."""
+    """A piece of rendered text, tokenised on its own. An `answer` is what a model writes, with its
+    end of turn, so its first token stands in the middle of a text; a `trained` one is learned."""
 
     text: str
     trained: bool
+    answer: bool = False
 
 
 class Unrenderable(Exception):
@@ -55,11 +44,11 @@ class Template:
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
-        self.source, self.kind = _source(tokenizer)
-        if self.kind == "model":
-            _try_out(self.source, tuple(sorted(_special(tokenizer).items())))
-        self._start = _start(tokenizer) if self.kind == "plain" else ""
-        self.stops = _stop_texts(tokenizer)
+        self.source, self.kind = source_of(tokenizer)
+        self._begin = begin_of(tokenizer)
+        self._start = self._begin if self.kind == "plain" else ""
+        self.shown = tool_text.ALL
+        self.stops = stop_texts(tokenizer)
         self.suffix = self._learn_suffix()
         self.end = self._end_of(self.suffix)
         self.adds_end = not self.end
@@ -69,13 +58,22 @@ class Template:
                 "neither it nor the tokenizer has a token that ends an answer",
                 "use a model whose tokenizer has an end-of-text token",
             )
+        self.shown = tool_text.learn(self._shows)
 
-    def render(self, messages: tuple[Message, ...], *, prompt: bool) -> str:
+    def render(self, messages: tuple[Message, ...], tools: str = "", *, prompt: bool) -> str:
         """The conversation as text; with `prompt` the header that asks for an answer is added."""
-        tree = [{"role": m.role, "content": m.content} for m in messages]
+        missing = tool_text.left_out(messages, self.shown)
+        if missing:
+            raise Unrenderable(missing)
+        return self._render(messages, tools, self.shown, prompt=prompt)
+
+    def _render(
+        self, messages: tuple[Message, ...], tools: str, shown: tool_text.Shown, *, prompt: bool
+    ) -> str:
         try:
             text = self.tokenizer.apply_chat_template(
-                tree,
+                [_turn(message) for message in tool_text.in_words(messages, tools, shown)],
+                tools=json.loads(tools) if tools and shown.definitions else None,
                 chat_template=self.source,
                 tokenize=False,
                 add_generation_prompt=prompt,
@@ -85,38 +83,81 @@ class Template:
             raise Unrenderable(f"the chat template refuses it ({_reason(error)})") from error
         return str(text)
 
-    def prompt_segments(self, messages: tuple[Message, ...]) -> list[Segment]:
-        """What stands before the next answer. Earlier answers are `trained` segments where the
+    def prompt_segments(
+        self, messages: tuple[Message, ...], tools: str = "", *, raw: bool = False
+    ) -> list[Segment]:
+        """What stands before the next answer. Earlier answers are segments of their own where the
         template leaves them as they were when they were given; else all of it is one untrained
         segment."""
-        whole = self.render(messages, prompt=True)
+        if raw:
+            return self._raw_segments(messages)
+        whole = self.render(messages, tools, prompt=True)
         segments: list[Segment] = []
         done = ""
         for at, message in enumerate(messages):
             if message.role != "assistant":
                 continue
-            before = self.render(messages[:at], prompt=True)
-            after = self.render(messages[: at + 1], prompt=False)
+            before = self.render(messages[:at], tools, prompt=True)
+            after = self.render(messages[: at + 1], tools, prompt=False)
             if not (before.startswith(done) and after.startswith(before)):
                 return [Segment(whole, False)]
             answer = self._without_tail(after[len(before) :])
-            segments += [Segment(before[len(done) :], False), Segment(answer, True)]
+            segments += [
+                Segment(before[len(done) :], False),
+                Segment(answer, message.learned, answer=True),
+            ]
             done = before + answer
         if not whole.startswith(done):
             return [Segment(whole, False)]
         return [*segments, Segment(whole[len(done) :], False)]
 
-    def segments(self, messages: tuple[Message, ...]) -> list[Segment]:
-        """A whole conversation that ends with an answer. Raises Unrenderable."""
-        prompt = self.prompt_segments(messages[:-1])
+    def segments(
+        self, messages: tuple[Message, ...], tools: str = "", *, raw: bool = False
+    ) -> list[Segment]:
+        """A whole row, up to its last learned answer: nothing is learned from what comes after.
+        Raises Unrenderable."""
+        if raw:
+            return self._with_end(self._raw_segments(messages))
+        last = max((at for at, m in enumerate(messages) if m.learned), default=-1)
+        if last < 0:
+            raise Unrenderable("no answer in it is to be learned")
+        messages = messages[: last + 1]
+        prompt = self.prompt_segments(messages[:-1], tools)
         before = "".join(segment.text for segment in prompt)
-        after = self.render(messages, prompt=False)
+        after = self.render(messages, tools, prompt=False)
         if not after.startswith(before):
             raise Unrenderable("the chat template shows the prompt differently once it is answered")
         answer = self._without_tail(after[len(before) :])
         if self.adds_end:
             answer += str(self.tokenizer.eos_token)
-        return [*prompt, Segment(answer, True)]
+        return [*prompt, Segment(answer, True, answer=True)]
+
+    def _raw_segments(self, messages: tuple[Message, ...]) -> list[Segment]:
+        """Texts without a template, behind BOS where the tokenizer begins a text with it."""
+        first = messages[0].content if messages else ""
+        begin = self._begin if not (self._begin and first.startswith(self._begin)) else ""
+        return [
+            *([Segment(begin, False)] if begin else []),
+            *(Segment(m.content, m.learned, answer=at > 0) for at, m in enumerate(messages)),
+        ]
+
+    def _with_end(self, segments: list[Segment]) -> list[Segment]:
+        """The same with the end-of-text token behind it, where it is not there already."""
+        eos = str(self.tokenizer.eos_token or "")
+        if not segments or not eos or segments[-1].text.rstrip().endswith(eos):
+            return segments
+        last = segments[-1]
+        return [*segments[:-1], Segment(last.text + eos, last.trained, answer=last.answer)]
+
+    def _shows(
+        self, messages: tuple[Message, ...], tools: str, shown: tool_text.Shown, texts: list[str]
+    ) -> bool:
+        """Can all of `texts` be read in the conversation, rendered as `shown` says?"""
+        try:
+            rendered = self._render(messages, tools, shown, prompt=False)
+        except Unrenderable:
+            return False
+        return all(text in rendered for text in texts)
 
     def _learn_suffix(self) -> str:
         """What the template puts behind an answer, seen on a sample conversation."""
@@ -152,33 +193,16 @@ class Template:
         return answer[: at + len(self.end)] if at >= 0 else answer
 
 
-def _source(tokenizer: Any) -> tuple[str, Literal["model", "plain"]]:
-    if not tokenizer.chat_template:
-        return PLAIN_TEMPLATE, "plain"
-    try:
-        return str(tokenizer.get_chat_template()), "model"
-    except ValueError as error:
-        raise Problem(
-            "chat template",
-            "the model has several and none is named default",
-            "keep one chat template in the model's folder",
-        ) from error
-
-
-def _start(tokenizer: Any) -> str:
-    """BOS where the tokenizer itself begins a text with it."""
-    ids = tokenizer("a")["input_ids"]
-    begins = tokenizer.bos_token_id is not None and ids and ids[0] == tokenizer.bos_token_id
-    return str(tokenizer.bos_token) if begins else ""
-
-
-def _stop_texts(tokenizer: Any) -> list[str]:
-    """Every special token but those that begin a text; eos always."""
-    special = [str(t) for t in tokenizer.added_tokens_decoder.values() if t.special]
-    if tokenizer.eos_token:
-        special.append(str(tokenizer.eos_token))
-    begins = {tokenizer.bos_token} - {tokenizer.eos_token}
-    return [text for text in dict.fromkeys(special) if text and text not in begins]
+def _turn(message: Message) -> dict[str, Any]:
+    """A message as chat templates take it."""
+    turn: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        turn["tool_calls"] = message.calls
+    if message.name:
+        turn["name"] = message.name
+    if message.tool_call_id:
+        turn["tool_call_id"] = message.tool_call_id
+    return turn
 
 
 def _reason(error: Exception) -> str:
@@ -194,20 +218,3 @@ def template_of(tokenizer: Any) -> Template:
 @lru_cache(maxsize=4)
 def _template(tokenizer: Any, _parts: tuple[str, ...]) -> Template:
     return Template(tokenizer)
-
-
-@lru_cache(maxsize=16)
-def _try_out(source: str, special: tuple[tuple[str, str], ...]) -> None:
-    """A chat template is a foreign program: render it in a limited child before it runs here."""
-    limited.run(
-        "template",
-        {"template": source, "special": dict(special)},
-        seconds=TRY_SECONDS,
-        memory_bytes=TRY_MEMORY,
-        where="chat template",
-    )
-
-
-def _special(tokenizer: Any) -> dict[str, str]:
-    names = tokenizer.special_tokens_map.items()
-    return {name: value for name, value in names if isinstance(value, str)}

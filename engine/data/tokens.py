@@ -34,13 +34,16 @@ class Encoded:
         return self.full_length > len(self.ids)
 
 
-def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-    """The ids that an answer to `messages` starts from, generation prompt included.
+def prompt_ids(
+    tokenizer: Any, messages: Sequence[Message], tools: str = "", *, raw: bool = False
+) -> list[int]:
+    """The ids that an answer to `messages` starts from, generation prompt included; `tools` and
+    `raw` as in `Row`.
 
     Training builds its prompts by the same segments; there is no other builder.
     Raises Unrenderable when the template refuses the conversation.
     """
-    segments = template_of(tokenizer).prompt_segments(tuple(messages))
+    segments = template_of(tokenizer).prompt_segments(tuple(messages), tools, raw=raw)
     return [token for ids in _tokenize(tokenizer, segments) for token in ids]
 
 
@@ -57,7 +60,7 @@ def end_ids(tokenizer: Any) -> list[int]:
 
 def encode_row(tokenizer: Any, row: Row, max_length: int | None) -> Encoded:
     """One row's tokens, at most `max_length` of them. Raises Unrenderable."""
-    segments = template_of(tokenizer).segments(row.messages)
+    segments = template_of(tokenizer).segments(row.messages, row.tools, raw=row.raw)
     return cut(_joined(segments, _tokenize(tokenizer, segments)), max_length)
 
 
@@ -94,7 +97,7 @@ def cut(encoded: Encoded, max_length: int | None) -> Encoded:
 
 def _segments(template: Template, row: Row) -> list[Segment] | Unrenderable:
     try:
-        return template.segments(row.messages)
+        return template.segments(row.messages, row.tools, raw=row.raw)
     except Unrenderable as reason:
         return reason
 
@@ -117,7 +120,7 @@ def _tokenize(tokenizer: Any, segments: list[Segment]) -> list[list[int]]:
     if not texts:
         return []
     ids = _ids(tokenizer, texts)
-    left = [at for at, segment in enumerate(segments) if segment.trained]
+    left = [at for at, segment in enumerate(segments) if segment.answer]
     for anchor, start in _anchors(tokenizer):
         behind = _ids(tokenizer, [anchor + texts[at] for at in left])
         fitting = {

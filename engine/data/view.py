@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from engine.data.rows import messages_to_json
 from engine.data.tokens import encode_row
 
 if TYPE_CHECKING:
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 def row_view(dataset: Dataset, index: int) -> dict[str, Any]:
     """The row at `index`, as JSON. `segments` are [kind, text]: "answer" carries loss (an
     end-of-turn token with it), "special" are control tokens that do not, "prompt" is the rest of
-    what is seen, "cut" is what the longest row cut off. A row that the template refuses has
-    none."""
+    what is seen, "cut" is what the longest row cut off. A row that the template refuses has none.
+    `messages` are the row's own, without a system prompt that is put before every row."""
     row, encoded = dataset.rows[index], dataset.encoded[index]
     return {
         "index": index,
@@ -29,10 +31,31 @@ def row_view(dataset: Dataset, index: int) -> dict[str, Any]:
         "system": row.system,
         "user": row.user_text,
         "answer": row.answer,
+        "messages": messages_to_json(dataset.edited.rows[index].messages),
+        "excluded": index in dataset.edited.excluded,
+        "edited": index in dataset.edited.edited,
+        "checks": dataset.checks_of(index),
     }
 
 
+def token_view(dataset: Dataset, index: int) -> list[list[Any]]:
+    """The row at `index` token by token: [kind, text, id], kinds as in `row_view`. A letter that is spread
+    over several tokens stands at the last of them; those before it are empty."""
+    kinds, ids = _kinds(dataset, index)
+    texts = _texts(dataset.tokenizer, ids)
+    return [[kind, text, token] for kind, text, token in zip(kinds, texts, ids, strict=True)]
+
+
 def _segments(dataset: Dataset, index: int) -> list[list[str]]:
+    kinds, ids = _kinds(dataset, index)
+    return [
+        [kind, _decode(dataset.tokenizer, [ids[at] for at in run])]
+        for kind, run in groupby(range(len(kinds)), key=kinds.__getitem__)
+    ]
+
+
+def _kinds(dataset: Dataset, index: int) -> tuple[list[str], list[int]]:
+    """What each token of the whole row is, and its id."""
     encoded = dataset.encoded[index]
     kept = len(encoded.ids)
     if encoded.truncated:
@@ -42,10 +65,7 @@ def _segments(dataset: Dataset, index: int) -> list[list[str]]:
         _kind(at < kept, bool(label), int(token) in special)
         for at, (token, label) in enumerate(zip(encoded.ids, encoded.labels, strict=True))
     ]
-    return [
-        [kind, _decode(dataset.tokenizer, [int(encoded.ids[at]) for at in run])]
-        for kind, run in groupby(range(len(kinds)), key=kinds.__getitem__)
-    ]
+    return kinds, [int(token) for token in encoded.ids]
 
 
 def _kind(kept: bool, trained: bool, special: bool) -> str:
@@ -57,6 +77,23 @@ def _kind(kept: bool, trained: bool, special: bool) -> str:
 def _special_ids(tokenizer: Any) -> set[int]:
     added = {at for at, token in tokenizer.added_tokens_decoder.items() if token.special}
     return added | set(tokenizer.all_special_ids)
+
+
+def _texts(tokenizer: Any, ids: list[int]) -> Iterator[str]:
+    """Each token's text. Some tokenizers put or drop a space at a text's beginning, so each is read behind
+    the one before it."""
+    pending: list[int] = []
+    for at, token in enumerate(ids):
+        pending.append(token)
+        before = ids[at - len(pending) : at - len(pending) + 1] if at >= len(pending) else []
+        lead = _decode(tokenizer, before)
+        text = _decode(tokenizer, before + pending)
+        text = text[len(lead) :] if text.startswith(lead) else _decode(tokenizer, pending)
+        if text.endswith("\ufffd") and at + 1 < len(ids) and len(pending) < 8:
+            yield ""
+            continue
+        yield text
+        pending = []
 
 
 def _decode(tokenizer: Any, ids: list[int]) -> str:

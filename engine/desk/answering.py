@@ -29,13 +29,21 @@ class Source:
     ends: list[int] = field(default_factory=list)
 
     def answer(
-        self, task: Task, prompts: list[list[dict[str, Any]]], sides: list[str], max_tokens: int
+        self, task: Task, prompts: list[dict[str, Any]], sides: list[str], max_tokens: int
     ) -> dict[str, Any]:
         """Both sides' greedy answers to conversations; text streams as items while it comes."""
         from engine.data.rows import messages_from_json
         from engine.data.tokens import prompt_ids
 
-        tokens = [prompt_ids(self.tokenizer, messages_from_json(p)) for p in prompts]
+        tokens = [
+            prompt_ids(
+                self.tokenizer,
+                messages_from_json(p["messages"]),
+                p.get("tools", ""),
+                raw=p.get("raw", False),
+            )
+            for p in prompts
+        ]
         found: list[dict[str, Any]] = [{} for _ in prompts]
         for side in sides:
             if side not in self.models:

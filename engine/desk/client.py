@@ -89,6 +89,7 @@ class _Connection:
         if "HF_HUB_OFFLINE" not in os.environ:
             # a trainer needs no hub; the desk fetches models from it
             del environment["HF_HUB_OFFLINE"]
+        environment["TOKENIZERS_PARALLELISM"] = "true"  # it never forks, and tokenizing is its work
         try:
             self.process = subprocess.Popen(
                 DESK, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=descriptor,

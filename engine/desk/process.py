@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import Cancelled, Problem
 
-AT_ONCE = ("rows",)
+AT_ONCE = ("rows", "tokens", "draft")
 
 
 class Line:

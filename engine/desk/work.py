@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine import config as knobs
 from engine.config import Config
 from engine.data.rows import messages_to_json
+from engine.desk.data_work import DataWork
 from engine.errors import Problem
 from engine.runs import directory
 
@@ -16,21 +17,20 @@ if TYPE_CHECKING:
     from engine.desk.answering import Answering
     from engine.desk.process import Task
 
-MOST_ROWS = 500
-
 
 class Work:
     """Holds the data opened last and the model that answers; `calls` are the names an app may use."""
 
     def __init__(self) -> None:
-        self.dataset: Dataset | None = None
+        self.rows = DataWork()
         self.opened: dict[str, Any] = {}
         self.tokenizer: Any = None
         self.model_folder: Path | None = None
         self.answering: Answering | None = None
         self.calls = {
+            **self.rows.calls,
             "open_data": self.open_data,
-            "rows": self.rows,
+            "mend": self.mend,
             "prepare": self.prepare,
             "held_out": self.held_out,
             "answers": self.answers,
@@ -41,6 +41,7 @@ class Work:
         """Find the model, read, split and tokenise the data; its summary, with the model's facts."""
         from engine.data.dataset import open_data, summary
         from engine.data.read import check_source
+        from engine.data.shapes.unknown import UnknownShape
         from engine.model.find import facts
 
         settings = knobs.from_dict(config)
@@ -52,41 +53,66 @@ class Work:
             if path:
                 check_source(path)
         folder = self._find(settings.model.name, task)
-        self.dataset = open_data(settings, self.tokenizer, task.progress)
-        self.opened = _about_data(settings)
-        return {**summary(self.dataset), "model": {**facts(folder), "name": settings.model.name}}
-
-    def rows(self, task: Task, start: int, count: int, side: str | None = None) -> dict[str, Any]:
-        """Rows of the data opened last as the model will see them."""
-        from engine.data.dataset import row_view
-
-        dataset = self.dataset
-        if dataset is None:
-            raise Problem(
-                "data",
-                "the helping process was started afresh and holds no rows",
-                "open the data again",
+        try:
+            dataset = open_data(
+                settings,
+                self.tokenizer,
+                task.progress,
+                on_stage=lambda part: self._show(task, part),
             )
-        places = [i for i, s in enumerate(dataset.sides) if side is None or s == side]
-        wanted = places[max(0, start) : max(0, start) + min(count, MOST_ROWS)]
-        return {"rows": [row_view(dataset, place) for place in wanted], "total": len(places)}
+            self.rows.opened(dataset)
+        except UnknownShape as unknown:
+            self.rows.dataset = None
+            return _to_map(unknown)
+        self.opened = _about_data(settings)
+        about_model = {**facts(folder), "name": settings.model.name}
+        return {**summary(self.rows.data), "model": about_model}
+
+    def _show(self, task: Task, part: Dataset) -> None:
+        """What there is so far of a large source can be asked for while the rest is done."""
+        from engine.data.dataset import summary
+
+        self.rows.opened(part)
+        task.item({"summary": summary(part)})
+
+    def mend(
+        self, task: Task, config: dict[str, Any], fixes: list[str], out: str, shape: str = ""
+    ) -> dict[str, Any]:
+        """Open data, do `fixes` to a copy of it, and write that into the new file `out`."""
+        from engine.data.dataset import open_data, summary
+        from engine.data.mend import check_fixes, mended
+        from engine.data.project import Unkept
+        from engine.data.save import check_free
+        from engine.data.shapes.unknown import UnknownShape
+
+        check_fixes(fixes)
+        check_free(Path(out).expanduser())
+        settings = knobs.from_dict(config)
+        self._find(settings.model.name, task)
+        try:
+            dataset = open_data(settings, self.tokenizer, task.progress, Unkept)
+        except UnknownShape as unknown:
+            return _to_map(unknown)
+        self.rows.opened(mended(dataset, fixes, task.progress))
+        saved = self.rows.save_as(task, out, shape)
+        return {**summary(self.rows.data), "saved": saved}
 
     def prepare(self, task: Task, config: dict[str, Any], title: str = "") -> dict[str, Any]:
         """Make a run directory with the frozen rows of `config`, ready to start."""
         from engine.runs.create import create
 
         settings = knobs.from_dict(config)
-        if self.dataset is None or self.opened != _about_data(settings):
+        if self.rows.dataset is None or self.opened != _about_data(settings):
             self.open_data(task, config)
-        assert self.dataset is not None
-        if not self.dataset.at("train"):
+        dataset = self.rows.data
+        if not dataset.at("train"):
             raise Problem(
-                self.dataset.path,
+                dataset.path,
                 "no row is left to train on",
                 "see the problems listed for this data",
             )
         folder = self._find(settings.model.name, task)
-        run = create(settings, self.dataset, folder, title)
+        run = create(settings, dataset, folder, title)
         return {"id": run.name, "path": str(run)}
 
     def held_out(self, task: Task, run: str | None = None) -> dict[str, Any]:
@@ -95,8 +121,8 @@ class Work:
 
         if run is not None:
             rows = frozen_rows(Path(run) / directory.DATA, "eval")
-        elif self.dataset is not None:
-            rows = [self.dataset.rows[place] for place in self.dataset.at("eval")]
+        elif (dataset := self.rows.dataset) is not None:
+            rows = [dataset.rows[place] for place in dataset.at("eval")]
         else:
             rows = []
         return {
@@ -106,10 +132,13 @@ class Work:
                     "number": row.number,
                     "system": row.system or "",
                     "user": row.user_text,
-                    "messages": messages_to_json(row.messages[:-1]),
+                    "messages": messages_to_json(row.prompt),
+                    "tools": row.tools,
+                    "raw": row.raw,
                     "reference": row.answer,
                 }
                 for place, row in enumerate(rows)
+                if row.prompt  # a raw text may ask nothing
             ]
         }
 
@@ -117,7 +146,8 @@ class Work:
         self, task: Task, prompts: list[dict[str, Any]], sides: list[str], run: str | None = None,
         config: dict[str, Any] | None = None, max_tokens: int = 128,
     ) -> dict[str, Any]:  # fmt: skip
-        """Answers of the base and the tuned model to `prompts`, streamed as items."""
+        """Answers of the base and the tuned model to `prompts` (messages, tools, raw: as in
+        `Row`), streamed as items."""
         from engine.desk.answering import Answering
 
         if self.answering is None:
@@ -128,7 +158,7 @@ class Work:
             source = self.answering.of_model(self.model_folder, settings.runtime, task)
         else:
             source = self.answering.of_run(Path(run), task)
-        return source.answer(task, [p["messages"] for p in prompts], sides, max_tokens)
+        return source.answer(task, prompts, sides, max_tokens)
 
     def release(self, task: Task) -> dict[str, Any]:
         """Give the model's memory back, so that a trainer finds it free."""
@@ -153,3 +183,17 @@ def _about_data(settings: Config) -> dict[str, Any]:
     """The part of a config that decides what the rows, tokens and sides are."""
     tree = settings.to_dict()
     return {"model": tree["model"], "data": tree["data"], "seed": tree["train"]["seed"]}
+
+
+def _to_map(unknown: Any) -> dict[str, Any]:
+    """What the person needs to see to say which column holds what."""
+    return {
+        "path": unknown.where,
+        "mapping": {
+            "path": unknown.where,
+            "columns": unknown.columns,
+            "guess": unknown.guess,
+            "rows": unknown.rows,
+            "why": str(unknown),
+        },
+    }

@@ -10,11 +10,26 @@ from typing import Any
 from engine.errors import Problem
 
 MOST_CHARACTERS = 1_000_000
-SAMPLE = (
+SAMPLE: tuple[dict[str, Any], ...] = (
     {"role": "user", "content": "Hello"},
     {"role": "assistant", "content": "Hi."},
     {"role": "user", "content": "How are you?"},
     {"role": "assistant", "content": "Well."},
+)
+TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "look",
+        "description": "Look.",
+        "parameters": {"type": "object", "properties": {"at": {"type": "string"}}},
+    },
+}
+CALL = {"type": "function", "function": {"name": "look", "arguments": {"at": "it"}}}
+CALLING: tuple[dict[str, Any], ...] = (
+    {"role": "user", "content": "Look."},
+    {"role": "assistant", "content": "", "tool_calls": [CALL]},
+    {"role": "tool", "name": "look", "content": "Seen."},
+    {"role": "assistant", "content": "I have seen it."},
 )
 FIX = "use a model with a working chat template"
 
@@ -25,7 +40,8 @@ def load() -> None:
 
 
 def render(arguments: dict[str, Any], _progress: Callable[[str, int, int], None]) -> dict[str, int]:
-    """Render `template` with the `special` tokens; {"characters": its length}.
+    """Render `template` with the `special` tokens, without tools and with them; {"characters":
+    its length}.
 
     What the template itself refuses (raise_exception) is its right and no Problem: the sample may
     not be to its liking. A syntax error is one, with its line.
@@ -41,21 +57,27 @@ def render(arguments: dict[str, Any], _progress: Callable[[str, int, int], None]
     except RecursionError as error:
         raise Problem("", "the chat template is nested too deeply", FIX) from error
     longest = 0
-    for prompt, messages in ((True, SAMPLE[:-1]), (False, SAMPLE)):
-        variables = {**arguments.get("special", {}), "add_generation_prompt": prompt}
+    for prompt, messages, tools in (
+        (True, SAMPLE[:-1], None),
+        (False, SAMPLE, None),
+        (False, CALLING, [TOOL]),
+    ):
+        variables = {
+            **arguments.get("special", {}),
+            "add_generation_prompt": prompt,
+            "tools": tools,
+        }
         longest = max(longest, _length(template, messages, variables))
     return {"characters": longest}
 
 
-def _length(template: Any, messages: tuple[dict[str, str], ...], variables: dict[str, Any]) -> int:
+def _length(template: Any, messages: tuple[dict[str, Any], ...], variables: dict[str, Any]) -> int:
     import jinja2
     from jinja2.exceptions import SecurityError
 
     length = 0
     try:
-        for piece in template.generate(
-            messages=list(messages), tools=None, documents=None, **variables
-        ):
+        for piece in template.generate(messages=list(messages), documents=None, **variables):
             length += len(piece)
             if length > MOST_CHARACTERS:
                 raise Problem("", "the chat template writes more than 1 MB for a short sample", FIX)

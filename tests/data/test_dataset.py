@@ -51,8 +51,11 @@ def test_the_summary_adds_up(data: Path) -> None:
     assert found["eval"] >= 8
     assert found["format"] == "alpaca"
     assert found["container"] == "jsonl"
-    assert found["overlap"] == {"exact": 0, "normalised": 0}
-    assert found["split"] == {"seed": 42, "fraction": 0.1, "method": "hash of the user text"}
+    assert {found["overlap"][kind] for kind in ("exact", "normalised", "near")} == {0}
+    assert found["split"] == {
+        "seed": 42, "fraction": 0.1, "method": "hash of the user text",
+        "train": found["train"], "eval": found["eval"],
+    }  # fmt: skip
     assert [(p["code"], p["count"], p["rows"]) for p in found["problems"]] == [
         ("empty_answer", 1, [51]),
         ("torn", 1, [102]),
@@ -122,7 +125,7 @@ def test_a_held_out_file_is_held_out_and_its_questions_leave_training(tmp_path: 
     dataset = open_data(config(train, eval_path=str(held)), TOKENIZER)
     found = summary(dataset)
     assert (found["rows"], found["train"], found["eval"], found["dropped"]) == (23, 19, 2, 2)
-    assert found["overlap"] == {"exact": 0, "normalised": 0}
+    assert {found["overlap"][kind] for kind in ("exact", "normalised", "near")} == {0}
     assert found["split"]["method"] == "a held-out file"
     problems = {p["code"]: p for p in found["problems"]}
     assert problems["held_out_copy"]["rows"] == [4]
@@ -159,7 +162,9 @@ def test_when_nothing_can_be_used_the_first_fault_speaks(tmp_path: Path) -> None
 def test_progress_is_told_and_its_cancelling_ends_the_work(data: Path) -> None:
     told: list[str] = []
     open_data(config(data), TOKENIZER, lambda phase, done, total: told.append(phase))
-    assert list(dict.fromkeys(told)) == ["reading", "tokenizing"]
+    assert list(dict.fromkeys(told)) == [
+        "reading", "tokenizing", "near copies", "checking"
+    ]  # fmt: skip
 
     def cancel(phase: str, done: int, total: int) -> None:
         raise Cancelled

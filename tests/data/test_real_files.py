@@ -9,7 +9,6 @@ import pytest
 
 from engine.config import from_dict
 from engine.data.dataset import open_data, summary
-from engine.errors import Problem
 from engine.paths import ROOT
 from tests.tiny import tiny_tokenizer
 
@@ -32,15 +31,34 @@ def test_alpaca_loads_whole() -> None:
     assert summary(dataset)["overlap"]["normalised"] == 0
 
 
-def test_tool_calls_are_refused_in_clear_words() -> None:
+def test_conversations_with_tools_are_read_whole() -> None:
     path = real("glaive_toolcall_en_demo.json")
-    with pytest.raises(Problem, match="tool calls are not trained on yet"):
-        open_data(from_dict({"data": {"path": str(path)}}), tiny_tokenizer())
+    values = json.loads(path.read_text("utf-8"))
+    tokenizer = tiny_tokenizer()
+    tokenizer.model_max_length = 8192
+    config = from_dict({"data": {"path": str(path), "max_length": 8192}})
+    dataset = open_data(config, tokenizer)
+    assert (len(dataset.rows), dataset.log.total) == (len(values), 0)
+    assert dataset.format == "sharegpt"
+    for value, row in zip(values, dataset.rows, strict=True):
+        turns = [(t["from"], t["value"]) for t in value["conversations"]]
+        assert len(turns) == len(row.messages)
+        for (speaker, said), message in zip(turns, row.messages, strict=True):
+            if speaker != "function_call":
+                assert message.content == said
+                assert message.tool_calls == ""
+                continue
+            (call,) = message.calls
+            assert call["function"] == json.loads(said)
+        given = json.loads(value["tools"] or "[]")
+        assert [each["function"] for each in json.loads(row.tools or "[]")] == given
+    assert any("does not show tools" in note for note in dataset.notes)
 
 
-def test_typed_parts_and_weights_that_ask_for_nothing_new() -> None:
+def test_typed_parts_and_weights() -> None:
     path = real("v1_sft_demo.jsonl")
     dataset = open_data(from_dict({"data": {"path": str(path)}}), tiny_tokenizer())
     values = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     expected = [value["messages"][-1]["content"][0]["value"] for value in values]
     assert [row.answer for row in dataset.rows] == expected
+    assert all(row.messages[-1].trained is True for row in dataset.rows)

@@ -118,7 +118,7 @@ def test_what_a_row_says_of_itself(tmp_path: Path) -> None:
         ({"instruction": "a", "answer": "b"}, "missing", 'add "output"'),
         ({"instruction": "a", "Input": "x", "output": "b"}, "unknown_field", 'mean "input"'),
         ({"instruction": "a", "output": "b", "history": ["x"]}, "type", "no pair"),
-        ({"instruction": "a", "output": "b", "tools": [{}]}, "unsupported", "tool calls"),
+        ({"instruction": "a", "output": "b", "tools": [{}]}, "tools", "has no name"),
         ({"messages": [USER, ANSWER]}, "shape", "this record is messages, the file is alpaca"),
     ],
 )
@@ -136,7 +136,11 @@ def test_alpaca_rows_that_cannot_be_used(
     ("messages", "code", "words"),
     [
         ([{"role": "usr", "content": "a"}, ANSWER], "role", 'did you mean "user"?'),
-        ([{"role": "robot", "content": "a"}, ANSWER], "role", "use system, user or assistant"),
+        (
+            [{"role": "robot", "content": "a"}, ANSWER],
+            "role",
+            "use system, user, assistant or tool",
+        ),
         ([{"role": 1, "content": "a"}, ANSWER], "type", "'role' is a number"),
         ([ANSWER, USER], "order", "begins with the assistant"),
         ([USER, ANSWER, USER], "order", "last turn is not the assistant's"),
@@ -152,9 +156,12 @@ def test_alpaca_rows_that_cannot_be_used(
         ([{"role": "user"}, ANSWER], "missing", "no 'content'"),
         ([{"role": "user", "contents": "a"}, ANSWER], "missing", 'rename "contents"'),
         (["hello", ANSWER], "type", "the turn is text"),
-        ([USER, {**ANSWER, "tool_calls": [{}]}], "unsupported", "tool calls"),
-        ([USER, {"role": "tool", "content": "x"}, ANSWER], "unsupported", "tool calls"),
-        ([USER, {**ANSWER, "weight": 0}], "unsupported", "weights"),
+        ([USER, {**ANSWER, "tool_calls": [{}]}], "tools", "a call has no name"),
+        ([USER, {"role": "tool", "content": "x"}, ANSWER], "tools", "without a call before it"),
+        ([USER, {**ANSWER, "weight": 0}], "empty_answer", "every answer has weight 0"),
+        ([USER, {**ANSWER, "weight": 0.5}], "unsupported", "'weight' 0.5: only weights 0 and 1"),
+        ([USER, {**ANSWER, "weight": 1, "train": False}], "unsupported", "says otherwise"),
+        ([USER, {**ANSWER, "weight": "1"}], "unsupported", "only weights 0 and 1"),
         ([{**USER, "loss_weight": 1.0}, ANSWER], "unsupported", "weights"),
         (
             [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}, ANSWER],
@@ -215,7 +222,9 @@ def test_a_few_strays_are_faults_and_lower_the_confidence(tmp_path: Path) -> Non
         ({"prompt": "a", "completions": "b"}, 'Rename "completions" to "completion"'),
         ({"prompt": "a", "chosen": "b", "rejected": "c"}, "preference pairs"),
         ({"prompt": "a", "completion": "b", "label": True}, "KTO"),
-        ({"text": "a"}, 'fields found: "text"'),
+        ({"text": "a", "answer": "b"}, 'fields found: "text", "answer"'),
+        ({"input_ids": [1, 2], "labels": [1, 2]}, "fit one tokenizer only"),
+        ({"prompt": "a", "reward": 1}, "prompts without answers"),
     ],
 )
 def test_an_unknown_shape_is_refused_with_what_is_accepted(
@@ -225,16 +234,18 @@ def test_an_unknown_shape_is_refused_with_what_is_accepted(
         shape(tmp_path, [value] * 3)
 
 
-def test_an_answer_inside_a_prompt_list_is_not_trained_in_silence(tmp_path: Path) -> None:
+def test_an_answer_inside_a_prompt_list_is_given_not_learned(tmp_path: Path) -> None:
     value = {"prompt": [USER, ANSWER, USER], "completion": [ANSWER]}
     shaped, log = shape(tmp_path, [value])
-    assert shaped.rows == []
-    assert log.faults[0].code == "unsupported"
+    assert log.faults == []
+    assert [m.learned for m in shaped.rows[0].messages] == [False, False, False, True]
 
 
 def test_fields_not_used_are_named(tmp_path: Path) -> None:
     shaped, _ = shape(tmp_path, alpaca(3, source="x", category=None))
     assert shaped.notes == ["fields not used: category, source"]
+    shaped, _ = shape(tmp_path, [{"messages": [USER, {**ANSWER, "mood": "good"}]}])
+    assert shaped.notes == ["fields of turns not used: mood"]
 
 
 def test_every_fault_is_counted_and_the_first_hundred_kept(tmp_path: Path) -> None:

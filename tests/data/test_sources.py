@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import gzip
 import io
 import json
 import os
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.data.containers import hub
-from engine.data.containers.record import Odd
+from engine.data.containers.record import Odd, Record
 from engine.data.read import open_source
 from engine.errors import Problem
 from tests.data.reading import alpaca, read, read_bytes, shape_file
@@ -32,7 +31,6 @@ def zipped() -> bytes:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (gzip.compress(LINES), "this is gzip"),
         (bz2.compress(LINES), "this is bzip2"),
         (zipped(), "this is a zip archive"),
         (LINES.decode().encode("utf-16"), "this is UTF-16"),
@@ -58,8 +56,9 @@ def test_other_kinds_of_files_are_named(
 
 
 def test_text_that_is_no_data(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="neither JSON nor a table"):
-        read_bytes(tmp_path, b"Once upon a time.\nThe end.\n", "story.txt")
+    for name in ("story", "story.doc"):
+        with pytest.raises(Problem, match="neither JSON nor a table"):
+            read_bytes(tmp_path, b"Once upon a time.\nThe end.\n", name)
 
 
 def test_folders_pipes_devices_links_and_names(tmp_path: Path) -> None:
@@ -86,12 +85,11 @@ def test_a_folder_is_its_one_file_or_its_training_file(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_bytes(LINES)
     assert len(read(tmp_path).records) == 20
     (tmp_path / "other.jsonl").write_bytes(LINES)
-    with pytest.raises(Problem, match=r"2 data files \(other.jsonl, rows.jsonl\)"):
-        read(tmp_path)
+    assert len(read(tmp_path).records) == 40
     (tmp_path / "train.jsonl").write_bytes(LINES[: LINES.index(b"\n")])
     found = read(tmp_path)
     assert len(found.records) == 1
-    assert "other.jsonl" in found.notes[0]
+    assert "train.jsonl is read; other.jsonl, rows.jsonl can be named" in found.notes[0]
 
 
 def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
@@ -156,17 +154,6 @@ def test_bytes_where_text_is_wanted_are_a_fault(tmp_path: Path) -> None:
     assert log.total == 2
 
 
-@pytest.mark.parametrize("files", [1, 2])
-def test_a_folder_saved_by_datasets(tmp_path: Path, files: int) -> None:
-    datasets = pytest.importorskip("datasets")
-    made = datasets.Dataset.from_list(alpaca(12))
-    saved = made if files == 1 else datasets.DatasetDict({"train": made, "test": made})
-    saved.save_to_disk(str(tmp_path / "set"))
-    found = read(tmp_path / "set")
-    assert found.container == "datasets"
-    assert found.values == alpaca(12)
-
-
 def test_no_thread_is_left_behind(tmp_path: Path) -> None:
     before = threading.active_count()
     read_bytes(tmp_path, LINES)
@@ -192,3 +179,21 @@ def test_values_of_datasets_as_json_knows_them() -> None:
     found = hub.plain(given)
     assert found["a"] == [1, "x", None, True]
     assert (found["f"], found["b"], found["c"]) == (None, Odd("binary"), {"1": Odd("object")})
+
+
+def test_the_splits_of_a_data_set_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = alpaca(6)
+    parts = {"test": rows[:1], "train": rows[1:4], "validation": rows[4:]}
+    made = {name: datasets.Dataset.from_list(part) for name, part in parts.items()}
+    monkeypatch.setattr(hub, "_reachable", lambda path: True)
+    monkeypatch.setattr(datasets, "load_dataset", lambda path: datasets.DatasetDict(made))
+    with open_source("owner/name") as reading:
+        assert [item.value for item in reading if isinstance(item, Record)] == rows[1:4]
+    assert reading.held_out == "owner/name#validation"
+    assert reading.path == "owner/name"
+    with open_source("owner/name#validation") as held:
+        assert [item.value for item in held if isinstance(item, Record)] == rows[4:]
+    assert held.held_out is None
+    with pytest.raises(Problem, match=r"there is no split dev\. Fix: its splits: test, train"):
+        open_source("owner/name#dev")

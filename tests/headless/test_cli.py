@@ -45,6 +45,7 @@ def in_process(*words: str, code: str = "") -> subprocess.CompletedProcess[str]:
         (("train",), "name a config file, or --data FILE"),
         (("delete", "last"), "see `finetui --help`"),
         (("train", "nothing.yaml"), "name a YAML file"),
+        (("data", "x.jsonl", "--fix", "drop"), "add --out FILE"),
         (("control", "x", "stpo"), "see `finetui control --help`"),
         (("control", "x", "stop"), "see `finetui runs` for their ids"),
         (("compare", "nothing"), "see `finetui runs` for their ids"),

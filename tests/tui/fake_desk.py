@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -34,7 +35,22 @@ SUMMARY: dict[str, Any] = {
     "tokens": {"p50": 62, "p95": 88, "p99": 97, "max": 101},
     "problems": [],
     "split": {"seed": 42, "fraction": 0.1, "method": "hash"},
-    "overlap": {"exact": 0, "normalised": 0},
+    "overlap": {
+        "exact": 0,
+        "normalised": 0,
+        "near": 0,
+        "threshold": 0.8,
+        "method": "word 3-grams of the user text",
+    },
+    "set_aside": 0,
+    "checks": [],
+    "histogram": {
+        "edges": [55, 60, 65, 70, 75, 80, 85, 90, 95, 100, 105],
+        "counts": [12, 40, 61, 58, 46, 38, 22, 14, 6, 3],
+    },
+    "edits": {"changed": 0, "added": 0, "excluded": 0, "undo": False},
+    "mapping": None,
+    "draft": None,
     "system": "You sort support tickets.",
     "template": "model",
     "notes": [],
@@ -57,6 +73,67 @@ PROBLEMS: list[dict[str, Any]] = [
         "remedy": "Write the answer or leave the row out.",
     },
 ]
+CHECKS: list[dict[str, Any]] = [
+    {
+        "code": "near_copy",
+        "title": "near copies",
+        "severity": "warning",
+        "count": 12,
+        "rows": [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36],
+        "meaning": "These rows ask nearly the same; the model learns them by heart.",
+        "remedy": "Keep one of each, or leave them as they are.",
+        "remedies": ["keep_one", "drop", "leave"],
+        "chosen": "",
+    },
+    {
+        "code": "empty_answer",
+        "title": "empty answers",
+        "severity": "bad",
+        "count": 2,
+        "rows": [40, 41],
+        "meaning": "A row without an answer teaches the model to be silent.",
+        "remedy": "Leave these rows out.",
+        "remedies": ["drop", "leave"],
+        "chosen": "",
+    },
+    {
+        "code": "long_answer",
+        "title": "very long answers",
+        "severity": "info",
+        "count": 1,
+        "rows": [77],
+        "meaning": "This answer is much longer than the others.",
+        "remedy": "Look at it.",
+        "remedies": ["cut", "leave"],
+        "chosen": "",
+    },
+]
+MAPPING: dict[str, Any] = {
+    "path": "/data/odd.csv",
+    "container": "csv",
+    "rows": 3,
+    "mapping": {
+        "path": "/data/odd.csv",
+        "columns": ["id", "frage", "antwort", "rolle"],
+        "guess": {"prompt": "frage", "answer": "antwort", "system": None},
+        "rows": [
+            {
+                "id": "1",
+                "frage": "Where is my parcel?",
+                "antwort": "In Leipzig.",
+                "rolle": "Be brief.",
+            },
+            {"id": "2", "frage": "And now?", "antwort": "In Halle.", "rolle": "Be brief."},
+        ],
+    },
+}
+
+
+def with_checks() -> dict[str, Any]:
+    """A summary with a check of each severity."""
+    return {**SUMMARY, "checks": [dict(check) for check in CHECKS]}
+
+
 TICKETS = (
     (
         "My card was charged twice for March and I would like one of the two back.",
@@ -100,6 +177,14 @@ def row_view(number: int, total: int = 300) -> dict[str, Any]:
         "system": system,
         "user": f"{user} (ticket {number})",
         "answer": answer,
+        "excluded": False,
+        "edited": False,
+        "checks": [check["code"] for check in CHECKS if number in check["rows"]],
+        "messages": [
+            {"role": "system", "content": system},
+            {"role": "user", "content": f"{user} (ticket {number})"},
+            {"role": "assistant", "content": answer},
+        ],
     }
 
 
@@ -135,11 +220,15 @@ class FakeDesk:
     run: Path = Path("/nowhere/runs/14-amber-lute")
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     closed: bool = False
+    change_problem: Problem | None = None
+    """What every change is refused with."""
 
     def __post_init__(self) -> None:
         self._gates: dict[str, threading.Event] = {}
         self._open = threading.Event()
         self._open.set()
+        self._undo: list[tuple[list[dict[str, Any]], dict[str, str]]] = []
+        self._chosen: dict[str, str] = {}
 
     def start(self) -> None: ...
 
@@ -192,14 +281,97 @@ class FakeDesk:
                 return {"prompts": [_prompt(n, row) for n, row in enumerate(self._side("eval"))]}
             case "answers":
                 return _answers(given, on_item)
+            case "tokens":
+                return {"tokens": _tokens(self.rows[given["index"]])}
+            case "edit" | "add" | "exclude" | "restore" | "undo" | "remedy":
+                if self.change_problem:
+                    raise self.change_problem
+                return self._change(name, given)
+            case "save_as":
+                return {"path": given["path"], "rows": len(self._side(given["side"]))}
         return {}
+
+    def _change(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        """Do what is asked to the rows, and count anew."""
+        if name == "undo":
+            self.rows, self._chosen = self._undo.pop()
+        else:
+            self._undo.append(([dict(row) for row in self.rows], dict(self._chosen)))
+        match name:
+            case "edit":
+                self._put(given["index"], given["messages"])
+            case "add":
+                self.rows.append({**row_view(len(self.rows) + 1), "line": 0, "checks": []})
+                self._put(len(self.rows) - 1, given["messages"])
+            case "exclude" | "restore":
+                for index in given["indexes"]:
+                    self.rows[index] = {**self.rows[index], "excluded": name == "exclude"}
+            case "remedy":
+                self._chosen[given["check"]] = given["action"]
+                for row in self.rows:
+                    if given["action"] == "drop" and given["check"] in row["checks"]:
+                        row["excluded"] = True
+        return self._counted()
+
+    def _put(self, index: int, messages: list[dict[str, Any]]) -> None:
+        texts = {message["role"]: message["content"] for message in messages}
+        kinds = {"assistant": "answer"}
+        self.rows[index] = {
+            **self.rows[index],
+            "messages": messages,
+            "system": texts.get("system", ""),
+            "user": texts.get("user", ""),
+            "answer": texts.get("assistant", ""),
+            "segments": [[kinds.get(m["role"], "prompt"), m["content"] + "\n"] for m in messages],
+            "edited": True,
+        }
+
+    def _counted(self) -> dict[str, Any]:
+        kept = [row for row in self.rows if not row["excluded"]]
+        sides = [row["side"] for row in kept]
+        added = sum(row["line"] == 0 for row in self.rows)
+        self.summary = {
+            **self.summary,
+            "rows": len(self.rows),
+            "train": sides.count("train"),
+            "eval": sides.count("eval"),
+            "checks": [
+                {**check, "chosen": self._chosen.get(check["code"], "")}
+                for check in self.summary.get("checks", [])
+            ],
+            "edits": {
+                "changed": sum(row["edited"] for row in self.rows) - added,
+                "added": added,
+                "excluded": len(self.rows) - len(kept),
+                "undo": bool(self._undo),
+            },
+        }
+        return self.summary
 
     def _side(self, side: str | None) -> list[dict[str, Any]]:
         return [row for row in self.rows if side is None or row["side"] == side]
 
-    def _rows(self, start: int, count: int, side: str | None = None) -> dict[str, Any]:
-        found = self._side(side)
+    def _rows(
+        self, start: int, count: int, side: str | None = None, where: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        asked = where or {}
+        found = [
+            row
+            for row in self._side(side)
+            if asked.get("text", "").casefold() in f"{row['user']}\n{row['answer']}".casefold()
+            and ("check" not in asked or asked["check"] in row["checks"])
+            and asked.get("min_tokens", 0) <= row["tokens"] <= asked.get("max_tokens", 10**9)
+        ]
         return {"rows": found[start : start + count], "total": len(found)}
+
+
+def _tokens(row: dict[str, Any]) -> list[list[Any]]:
+    """A token a word, with the space before it."""
+    found: list[list[Any]] = []
+    for kind, text in row["segments"]:
+        words = [text] if kind == "special" else re.findall(r"\n|[^\S\n]*\S+", text)
+        found += [[kind, word, 1_000 + len(word)] for word in words]
+    return found
 
 
 def _prompt(index: int, row: dict[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.errors import Problem
-from tests.tui.fake_desk import PROBLEMS, SUMMARY, FakeDesk, row_view
+from tests.tui.fake_desk import PROBLEMS, SUMMARY, FakeDesk, row_view, with_checks
 from tests.tui.opened import NARROW, WIDE, opened
+from tui import facts
 from tui.panes.data import DataPane
-from tui.rows import PIECE, RowStore
+from tui.rows import PIECE, RowStore, _round
 from tui.widgets.field import Field
 from tui.widgets.row_text import lay_out
 
@@ -27,7 +30,8 @@ async def test_opening_shows_how_far_it_is_and_how_to_stop_it(size: tuple[int, i
         assert "esc cancels" in page
         desk.let_go("open_data")
         await bench.settle()
-        assert "270 train   30 held out   overlap 0" in bench.text()
+        assert "270 train   30 held out" in bench.text()
+        assert "overlap 0 exact · 0 normalised · 0 near" in bench.text()
         assert "p50 62 · p95 88 · longest 101" in bench.text()
         assert "nothing found" in bench.text()
 
@@ -89,7 +93,7 @@ async def test_what_was_found_is_counted_and_listed() -> None:
         page = bench.text()
         for words in (
             "▲ 0 held out",
-            "overlap 2 (1 exact)",
+            "▲ overlap 1 exact · 2 normalised",
             "✗ 4 cut",
             "▲ 4 problems",
             "tickets.jsonl:118:42",
@@ -98,7 +102,8 @@ async def test_what_was_found_is_counted_and_listed() -> None:
         await bench.press("p")
         page = bench.text()
         for words in (
-            "3 x The line is no JSON object",
+            "✗ bad           3  unclosed string",
+            "The line is no JSON object",
             "118, 203, 204",
             "Mend the line in an editor.",
         ):
@@ -157,3 +162,84 @@ def test_what_is_learned_and_what_is_cut_is_marked_without_colour() -> None:
     )
     assert [line.plain[:2] for line in lines] == ["  ", "  ", "▌ ", "▌ ", "✗ "]
     assert [line.plain[2:] for line in lines] == ["<|im_start|>user", "hi", "yes", "no", "lost"]
+
+
+@given(
+    st.lists(st.booleans(), min_size=1, max_size=60), st.integers(0, 59), st.sampled_from([1, -1])
+)
+def test_stepping_through_a_check_goes_round_all_its_rows(
+    marked: list[bool], start: int, by: int
+) -> None:
+    rows = [{**row_view(n + 1), "checks": ["x"] if yes else []} for n, yes in enumerate(marked)]
+    store = RowStore(FakeDesk(rows=rows))  # type: ignore[arg-type]
+    at = start % len(marked)
+    order = [(at + by * step) % len(marked) for step in range(1, len(marked) + 1)]
+    expected = next((place for place in order if marked[place]), None)
+    assert store.of_check("x", at, by) == expected
+
+
+@given(st.integers(0, 700), st.integers(0, 699), st.sampled_from([1, -1]))
+def test_a_search_looks_at_every_row_once_from_the_next_one_on(
+    total: int, at: int, by: int
+) -> None:
+    at = at % total if total else 0
+    seen = [
+        place
+        for first, count in _round(at, total, by)
+        for place in list(range(first, first + count))[::by]
+    ]
+    assert seen == [(at + by * step) % total for step in range(1, total + 1)]
+
+
+async def test_the_filter_says_what_is_shown_and_goes_with_escape() -> None:
+    desk = FakeDesk(summary=with_checks())
+    async with opened(NARROW, desk) as bench:
+        await bench.press("j", "j", "f")
+        await bench.type("CARD")
+        await bench.press("down", "right", "down", "right", "down")
+        await bench.type("60")
+        await bench.press("enter")
+        asked = desk.asked[-1][1]
+        assert asked["where"] == {"text": "CARD", "check": "empty_answer", "min_tokens": 60}
+        assert asked["side"] == "train"
+        assert "0 of 300 · text: CARD · check: empty answers" in bench.text()
+        assert "no rows to train on like this: esc shows all" in bench.text()
+        await bench.press("escape")
+        assert "1 data · alpaca · 300 rows" in bench.text()
+        assert "▸ 1 of 300" in bench.text()
+
+
+async def test_a_filter_with_letters_for_a_number_is_refused_in_place() -> None:
+    async with opened() as bench:
+        await bench.press("f", "up")
+        await bench.type("many")
+        await bench.press("enter")
+        assert bench.screen_name == "FormScreen"
+        assert "must be a whole number" in bench.text()
+
+
+async def test_checks_stand_on_one_line_the_worst_and_commonest_first() -> None:
+    async with opened(WIDE, FakeDesk(summary=with_checks())) as bench:
+        await bench.press("z")
+        line = next(line for line in bench.text().splitlines() if "checks ✗" in line)
+        places = [
+            line.index(words)
+            for words in (
+                "✗ bad: 2 empty answers",
+                "▲ warning: 12 near copies",
+                "• note: 1 very long answers",
+                "p lists them",
+            )
+        ]
+        assert places == sorted(places)
+        assert "(near: at least 0.8 alike, word 3-grams of the user text)" in bench.text()
+
+
+@pytest.mark.parametrize("width", range(20, 140, 7))
+def test_facts_fit_the_pane_and_keep_the_number_of_each_severity(width: int) -> None:
+    told = {**with_checks(), "problems": PROBLEMS, "set_aside": 3}
+    for line in facts.lines(told, width).split("\n"):
+        assert line.cell_length <= width
+    if width > 50:
+        page = facts.lines(told, width).plain
+        assert all(glyph in page for glyph in "✗▲•")

@@ -7,17 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.events import Paste
 
 from engine import events
 from engine.config import Config, with_value
 from engine.errors import Problem
 from tests.tui import hostile
-from tests.tui.fake_desk import PROBLEMS, SUMMARY, FakeDesk, FakeRuns, row_view, some_runs, story
+from tests.tui.fake_desk import (
+    CHECKS,
+    PROBLEMS,
+    SUMMARY,
+    FakeDesk,
+    FakeRuns,
+    row_view,
+    some_runs,
+    story,
+)
 from tests.tui.opened import NARROW, WIDE, Bench, opened
 from tui.messages import Notice, Problemed
 from tui.widgets.field import Field
 from tui.widgets.row_text import lay_out
+from tui.widgets.token_view import TokenLines, TokenView
 
 EVIL = hostile.TOGETHER
 NEEDLE = (
@@ -76,9 +87,97 @@ async def test_what_was_found_in_the_data() -> None:
     async with opened(WIDE, FakeDesk(summary={**SUMMARY, "problems": found})) as bench:
         check(bench)
         await bench.press("p")
-        for _ in range(40):
+        for _ in hostile.SHORT:
             check(bench)
-            await bench.press("pagedown")
+            await bench.press("enter")
+            check(bench)
+            await bench.press("escape", "down")
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_checks_and_their_remedies(size: tuple[int, int]) -> None:
+    texts = ("code", "title", "severity", "meaning", "remedy", "chosen")
+    checks = [{**CHECKS[0], **dict.fromkeys(texts, t), "remedies": [t]} for t in hostile.SHORT]
+    told = {**SUMMARY, "checks": checks, "overlap": {**SUMMARY["overlap"], "method": EVIL}}
+    rows = [{**row_view(n), "checks": [EVIL]} for n in range(1, 30)]
+    async with opened(size, FakeDesk(summary=told, rows=rows)) as bench:
+        check(bench)
+        await bench.press("f", "down", "right")
+        check(bench)
+        await bench.press("enter")
+        check(bench)
+        await bench.press("p")
+        for _ in hostile.SHORT[:12]:
+            check(bench)
+            await bench.press("enter")
+            check(bench)
+            await bench.press("escape", "down")
+
+
+@pytest.mark.parametrize("theme", ["dark", "ansi"])
+async def test_tokens_of_a_row(theme: str) -> None:
+    rows = [{**row_view(1), "segments": [["special", t], ["cut", t]]} for t in hostile.ALL]
+    async with opened(desk=FakeDesk(rows=rows), theme=theme) as bench:
+        await bench.press("T")
+        for text in hostile.ALL:
+            bench.app.screen.query_one(TokenView).put([["special", text, 1], ["cut", text, 2]] * 3)
+            await bench.settle()
+            check(bench)
+
+
+@pytest.mark.parametrize("text", hostile.ALL, ids=lambda text: ascii(text[:20]))
+def test_tokens_are_laid_out_within_their_width(text: str) -> None:
+    for borders in (True, False):
+        lines = TokenLines([["answer", text, 1], ["cut", text, 2]], 50, borders).upto(2_000)
+        for mark, pieces in lines:
+            line = mark + "".join(piece for piece, _, _ in pieces)
+            assert not hostile.FORBIDDEN.search(line)
+            assert cell_len(line) <= 50
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_a_row_in_the_editor_is_shown_harmless_and_kept_whole(size: tuple[int, int]) -> None:
+    rows = []
+    for place, text in enumerate(hostile.SHORT):
+        messages = [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
+        rows.append({**row_view(place + 1), "messages": messages})
+    async with opened(size, FakeDesk(rows=rows)) as bench:
+        for place, text in enumerate(hostile.SHORT):
+            await bench.press("e")
+            check(bench)
+            await bench.press("!")
+            check(bench)
+            await bench.press("ctrl+s")
+            first, last = bench.desk.rows[place]["messages"]
+            assert first["content"] == text
+            assert last["content"] == text + "!"
+            await bench.press("down")
+
+
+async def test_what_is_pasted_into_the_editor() -> None:
+    async with opened() as bench:
+        await bench.press("a")
+        for text in hostile.SHORT:
+            assert bench.app.focused
+            bench.app.focused.post_message(Paste(text))
+            await bench.settle()
+            check(bench)
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_columns_to_choose_from(size: tuple[int, int]) -> None:
+    names = list(hostile.SHORT)
+    mapping = {
+        "columns": names,
+        "guess": {"prompt": names[0], "answer": names[1], "system": None},
+        "rows": [{name: name for name in names}],
+        "path": EVIL,
+    }
+    summary = {"path": EVIL, "container": EVIL, "rows": 3, "mapping": mapping}
+    async with opened(size, FakeDesk(summary=summary)) as bench:
+        for _ in names:
+            check(bench)
+            await bench.press("right")
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])

@@ -11,17 +11,20 @@ from textual import events
 from textual.app import App
 from textual.widgets import OptionList
 
-from tests.tui.fake_desk import FakeDesk, FakeRuns, some_runs, story
+from tests.tui.fake_desk import FakeDesk, FakeRuns, some_runs, story, with_checks
 from tests.tui.opened import NARROW, WIDE, Bench, opened
 from tui import keys
 from tui.panes.compare import ComparePane
 from tui.panes.data import DataPane
 from tui.panes.knobs import KnobsPane
 from tui.panes.loss import LossPane
+from tui.screens.editor import Editor
 from tui.screens.sheet import Page
 from tui.widgets.field import Field
+from tui.widgets.form import Form
 from tui.widgets.knob_row import KnobRow
 from tui.widgets.row_text import RowView
+from tui.widgets.token_view import TokenView
 
 
 def all_keys(focus: keys.Focus) -> list[str]:
@@ -159,14 +162,131 @@ async def test_keys_of_the_data_pane() -> None:
         assert pane._at == 98
         await press("n")
         assert pane._at == 98  # the only row with these words
+        await press("N")
+        assert pane._at == 98
         await press("p")
         assert any("No problem" in toast for toast in bench.toasts())
+        await press("f")
+        assert bench.screen_name == "FormScreen"
+        await bench.type("ticket 17)")
+        await bench.press("enter")
+        assert bench.text().count("1 of 300 · text: ticket 17)") == 1
+        await press("escape")
+        assert "1 data · alpaca · 300 rows" in bench.text()
+        assert pane._at == 16
+        await press("v")
+        assert "tallest bar 61 rows" in bench.text()
+        await press("T")
+        assert isinstance(bench.app.focused, TokenView)
+        await bench.press("T", "v")
+        await press("e")
+        assert bench.screen_name == "Editor"
+        await bench.press("escape")
+        await press("E")
+        assert any("e changes the row here" in toast for toast in bench.toasts())
+        await press("a")
+        assert bench.screen_name == "Editor"
+        await bench.press("!", "escape", "k")
+        await press("d")
+        assert bench.screen_name == "Editor"
+        await bench.press("escape", "d")
+        await press("x")
+        assert bench.desk.rows[16]["excluded"]
+        await press("u")
+        assert not bench.desk.rows[16]["excluded"]
+        await press("w")
+        assert bench.screen_name == "FormScreen"
+        await bench.press("escape")
         await press("o")
         assert bench.screen_name == "OpenData"
         await bench.press("escape")
         await press("R")
         assert [name for name, _ in bench.desk.asked].count("open_data") == 2
         assert not press.left
+
+
+async def test_keys_of_a_form() -> None:
+    async with opened(desk=FakeDesk(summary=with_checks())) as bench:
+        press = Pressing(bench, "form")
+        await bench.press("f")
+        form = bench.app.screen.query_one(Form)
+        places = []
+        for key in ("down", "tab", "up", "shift+tab"):
+            await press(key)
+            places.append(bench.app.focused and bench.app.focused.id)
+        assert places == ["entry-check", "entry-side", "entry-check", "entry-text"]
+        await bench.press("down")
+        chosen = []
+        for key in ("right", "space", "left"):
+            await press(key)
+            chosen.append(form.values["check"])
+        assert chosen == ["empty_answer", "near_copy", "empty_answer"]
+        await press("escape")
+        assert bench.screen_name == "Bench"
+        assert "300 rows" in bench.text()
+        await bench.press("f", "down", "right")
+        await press("enter")
+        assert bench.screen_name == "Bench"
+        assert "of 300 · check:" in bench.text()
+        assert not press.left
+
+
+async def test_keys_of_the_checks() -> None:
+    async with opened(desk=FakeDesk(summary=with_checks())) as bench:
+        press = Pressing(bench, "checks")
+        await bench.press("p")
+        listed = bench.app.screen.query_one(OptionList)
+        places = []
+        for key in ("down", "j", "up", "k", "G", "g", "end", "home"):
+            await press(key)
+            places.append(listed.highlighted)
+        assert places == [1, 2, 1, 0, 2, 0, 2, 0]
+        await press("enter")
+        assert bench.screen_name == "CheckScreen"
+        await press("escape")
+        assert bench.screen_name == "ChecksScreen"
+        await bench.press("escape")
+        assert bench.screen_name == "Bench"
+        assert not press.left
+
+
+async def test_keys_of_the_editor() -> None:
+    async with opened() as bench:
+        press = Pressing(bench, "editor")
+        await bench.press("e")
+        editor = bench.app.screen
+        assert isinstance(editor, Editor)
+        places = []
+        for key in ("tab", "shift+tab"):
+            await press(key)
+            places.append(editor._current)
+        assert places == [0, 2]
+        await press("ctrl+n")
+        await press("ctrl+r")
+        assert [turn.role for turn in editor.turns][-2:] == ["assistant", "assistant"]
+        await press("ctrl+t")
+        assert len(editor.turns) == 3
+        await press("escape")
+        assert bench.screen_name == "Bench"  # nothing was changed in the end
+        await bench.press("e", "!")
+        await press("ctrl+s")
+        assert bench.screen_name == "Bench"
+        assert bench.desk.rows[0]["answer"].endswith("address!")
+        assert not press.left
+
+
+@pytest.mark.parametrize(("key", "screen"), [("d", "Bench"), ("k", "Bench"), ("escape", "Editor")])
+async def test_keys_of_leaving_a_changed_row(key: str, screen: str) -> None:
+    async with opened() as bench:
+        await bench.press("e", "!", "escape")
+        assert bench.screen_name == "Unsaved"
+        await bench.press(key)
+        assert bench.screen_name == screen
+        assert ("d goes on with it" in bench.text()) == (key == "k")
+
+
+def test_each_answer_to_leaving_a_changed_row_is_tried() -> None:
+    assert set(all_keys("unsaved")) == {"d", "k", "escape"}
 
 
 async def test_keys_of_the_knobs_pane() -> None:

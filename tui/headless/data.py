@@ -1,36 +1,86 @@
-"""`finetui data FILE`: what is in it, before anything is trained on it."""
+"""`finetui data FILE`: what is in it, before anything is trained on it; mended or converted into a new file."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from engine import config as knobs
 from engine.config import Config
+from engine.errors import Problem
 from engine.text import clean
 from tui.headless import console
 from tui.headless.desk import open_desk, with_file
 
 MOST_PLACES = 3
+MARKS = {"bad": "✗", "warning": "▲", "info": "·"}
 
 
 def run(arguments: argparse.Namespace) -> int:
     config = with_file(Config(), "data.path", arguments.file)
     config = with_file(config, "model.name", arguments.model)
     config = knobs.with_settings(config, arguments.settings)
+    call, given = _asked(arguments)
     phases = console.PhaseLine(sys.stderr, quiet=arguments.json)
     with open_desk() as desk:
-        call = desk.call("open_data", on_progress=phases.take, config=config.to_dict())
+        going = desk.call(call, on_progress=phases.take, config=config.to_dict(), **given)
         try:
-            summary = console.wait(call, phases.show)
+            summary = console.wait(going, phases.show)
         finally:
             phases.line.clear()
+    if summary.get("mapping"):
+        raise _unmapped(summary["mapping"])
     if arguments.json:
-        console.json_line(summary)
+        console.json_line(as_json(summary))
     else:
         print("\n".join(report(summary)))
     return 0
+
+
+def _asked(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The desk's call and what it needs: to look only, or to write the rows anew."""
+    fixes = [name.strip() for name in (arguments.fix or "").split(",") if name.strip()]
+    if not arguments.out:
+        if fixes or arguments.convert:
+            raise Problem("--fix, --convert", "where to is not said", "add --out FILE, a new file")
+        return "open_data", {}
+    out = str(Path(arguments.out).expanduser().absolute())
+    return "mend", {"fixes": fixes, "out": out, "shape": arguments.convert or ""}
+
+
+def _unmapped(mapping: dict[str, Any]) -> Problem:
+    """The shape is not known: which knobs would say what the columns are."""
+    guess = mapping["guess"]
+    prompt, answer = (
+        guess.get("prompt") or "COLUMN",
+        guess.get("answer") or "COLUMN",
+    )
+    columns = ", ".join(map(str, mapping["columns"][:12]))
+    return Problem(
+        str(mapping["path"]),
+        f"the shape is not known (columns: {columns})",
+        f"say what they hold: --set data.prompt_column={prompt} --set data.answer_column={answer}",
+    )
+
+
+def as_json(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary with all that was found in one list of `problems`, as scripts read it."""
+    overlap = {
+        "exact": summary["overlap"]["exact"],
+        "normalized": summary["overlap"]["normalised"],
+        "near": summary["overlap"]["near"],
+    }
+    return {
+        **{
+            name: value
+            for name, value in summary.items()
+            if name not in ("checks", "draft", "mapping")
+        },
+        "problems": [*summary["problems"], *summary["checks"]],
+        "split": {**summary["split"], "overlap": overlap},
+    }
 
 
 def report(summary: dict[str, Any]) -> list[str]:
@@ -40,7 +90,12 @@ def report(summary: dict[str, Any]) -> list[str]:
         *_facts(summary),
         *(f"note      {clean(note, 300, lines=False)}" for note in summary["notes"]),
     ]
-    return lines + _problems(summary["problems"])
+    saved = summary.get("saved")
+    if saved:
+        lines.append(
+            f"saved     {saved['rows']:,} rows as {clean(saved['path'], 300, lines=False)}"
+        )
+    return lines + _problems(summary["problems"]) + _checks(summary["checks"])
 
 
 def _facts(summary: dict[str, Any]) -> list[str]:
@@ -53,7 +108,8 @@ def _facts(summary: dict[str, Any]) -> list[str]:
         f"{summary['dropped']:,} left out, {summary['truncated']:,} cut at {length:,} tokens",
         f"split     {summary['train']:,} to train on, {summary['eval']:,} held out "
         f"({split['method']}, seed {split['seed']})",
-        f"overlap   {overlap['exact']:,} exact, {overlap['normalised']:,} but for case and spaces",
+        f"overlap   {overlap['exact']:,} exact, {overlap['normalised']:,} but for case and spaces, "
+        f"{overlap['near']:,} near (from {overlap['threshold']:g} on; {overlap['method']})",
         f"tokens    half of the rows up to {tokens['p50']:,}, 95% up to {tokens['p95']:,}, "
         f"99% up to {tokens['p99']:,}, longest {tokens['max']:,}",
         f"learned   {summary['label_tokens']:,} of {summary['train_tokens']:,} training tokens",
@@ -66,11 +122,26 @@ def _problems(problems: list[dict[str, Any]]) -> list[str]:
         return ["problems  none"]
     lines = ["problems"]
     for problem in problems:
-        shown = ", ".join(f"{row:,}" for row in problem["rows"][:MOST_PLACES])
-        more = " …" if problem["count"] > MOST_PLACES else ""
-        meaning = clean(problem["meaning"], 200, lines=False)
         lines += [
-            f"  {problem['count']:,} × {meaning} (row {shown}{more})",
+            f"  {problem['count']:,} × {clean(problem['meaning'], 200, lines=False)} ({_places(problem)})",
             f"      {clean(problem['first'], 400, lines=False)}",
         ]
     return lines
+
+
+def _checks(checks: list[dict[str, Any]]) -> list[str]:
+    if not checks:
+        return ["checks    nothing found"]
+    lines = ["checks"]
+    for check in checks:
+        mark = MARKS.get(check["severity"], "·")
+        lines += [
+            f"  {mark} {check['count']:,} × {clean(check['title'], 80, lines=False)} ({_places(check)})",
+            f"      {clean(check['meaning'], 300, lines=False)}. Fix: {clean(check['remedy'], 300, lines=False)}.",
+        ]
+    return lines
+
+
+def _places(found: dict[str, Any]) -> str:
+    shown = ", ".join(f"{row:,}" for row in found["rows"][:MOST_PLACES])
+    return f"row {shown}{' …' if found['count'] > MOST_PLACES else ''}"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from engine.data.rows import Message, messages_to_json
+from engine.data.shapes.tools import row_tools
+from engine.data.shapes.turns import read_turns
+from engine.data.shapes.unfit import Unfit
 from engine.errors import Problem
 from engine.text import clean
-from tui.answers import Prompt, typed
+from tui.answers import Prompt, prompt_of, typed
 
 MAX_BYTES = 10_000_000
 ROLES = ("system", "user", "assistant", "tool")
@@ -58,25 +63,34 @@ def _from_json(line: str, where: str, system: str, number: int) -> Prompt:
             typed(own if isinstance(own, str) else "", tree["prompt"]), number, reference
         )
     messages = _messages(tree.get("messages"), where)
-    if messages[0][0] != "system" and system:
-        messages = (("system", system), *messages)
-    return _numbered(Prompt(messages), number, reference)
+    if messages[0].role != "system" and system:
+        messages = (Message("system", system), *messages)
+    try:
+        tools = row_tools(tree)
+    except Unfit as unfit:
+        raise Problem(where, unfit.what, unfit.fix) from unfit
+    given = {"messages": messages_to_json(messages), "tools": tools}
+    return _numbered(prompt_of(given, "", number), number, reference)
 
 
-def _messages(given: Any, where: str) -> tuple[tuple[str, str], ...]:
+def _messages(given: Any, where: str) -> tuple[Message, ...]:
+    """A conversation that waits for an answer, tool calls and results as in the data."""
     if not isinstance(given, list) or not given:
         raise Problem(where, "has neither prompt nor messages", SHAPE)
-    turns = []
     for turn in given:
         if not isinstance(turn, dict) or turn.get("role") not in ROLES:
             raise Problem(where, "a message has no role that is known", "use " + ", ".join(ROLES))
-        if not isinstance(turn.get("content"), str):
+        if not isinstance(turn.get("content"), str) and not turn.get("tool_calls"):
             raise Problem(where, "a message has no text", SHAPE)
-        turns.append((turn["role"], turn["content"]))
-    if turns[-1][0] != "user":
+    try:
+        turns = [message for _, message in read_turns(given, ("messages",))]
+    except Unfit as unfit:
+        raise Problem(where, unfit.what, unfit.fix) from unfit
+    if turns[-1].role not in ("user", "tool"):
         raise Problem(where, "the last message is not the user's", "leave the answer out")
     return tuple(turns)
 
 
 def _numbered(prompt: Prompt, number: int, reference: Any = "") -> Prompt:
-    return Prompt(prompt.messages, reference if isinstance(reference, str) else "", number)
+    said = reference if isinstance(reference, str) else ""
+    return replace(prompt, reference=said, number=number)

@@ -6,36 +6,33 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
+from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
-from textual.worker import get_current_worker
 
 from engine.config import Config
 from engine.errors import Cancelled, Problem
-from tui import facts, keys
+from tui import facts, histogram, keys
 from tui.focus import focus
 from tui.messages import Notice
-from tui.rows import RowStore, Side
+from tui.panes.editing import EditingPane
 from tui.state import Progress
 from tui.widgets.field import Field
-from tui.widgets.pane import Pane
+from tui.widgets.mapping import MappingForm
 from tui.widgets.row_text import RowView
+from tui.widgets.token_view import TokenView
 
 if TYPE_CHECKING:
     from engine.desk.client import Call, Desk
 
-SIDES: tuple[Side, ...] = (None, "train", "eval")
-SIDE_NAMES: dict[Side, str] = {
-    None: "all rows",
-    "train": "rows to train on",
-    "eval": "held-out rows",
-}
 REPORT_EVERY = 0.25
+ROOM_FOR_BOTH = 24
+"""Lines of the pane from which the histogram stands beside the facts without being asked for."""
 
 
-class DataPane(Pane):
+class DataPane(EditingPane):
     """Opens data through the desk, shows what is in it, and walks through its rows."""
 
     NUMBER, TITLE, KEYS = 1, "data", "data"
@@ -44,7 +41,7 @@ class DataPane(Pane):
     DEFAULT_CSS = """
     DataPane #data-facts { height: auto; max-height: 60%; }
     DataPane #row-head { height: 1; text-style: bold; background: $panel; }
-    DataPane Field { display: none; dock: bottom; }
+    DataPane #find { display: none; dock: bottom; }
     """
 
     class Moved(Message):
@@ -71,6 +68,20 @@ class DataPane(Pane):
             super().__init__()
             self.problem = problem
 
+    class Unmapped(Message):
+        """The columns of the data are not known by name: the person says which is which."""
+
+        def __init__(self, summary: dict[str, Any]) -> None:
+            super().__init__()
+            self.summary = summary
+
+    class Mapped(Message):
+        """The columns to read: knobs (`data.prompt_column` ...) and their values."""
+
+        def __init__(self, columns: dict[str, str | None]) -> None:
+            super().__init__()
+            self.columns = columns
+
     class Wanted(Message):
         """The person wants to open another file, or to see the list of problems."""
 
@@ -79,19 +90,15 @@ class DataPane(Pane):
             self.what = what
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self._desk = desk
-        self._store = RowStore(desk)
+        super().__init__(desk)
         self._call: Call | None = None
-        self._summary: dict[str, Any] | None = None
-        self._at = 0
-        self._sought = ""
-        self._searching = False
+        self._other_view = False
 
     def compose(self) -> ComposeResult:
         yield Static(id="data-facts", markup=False)
         yield Static(id="row-head", markup=False)
         yield RowView()
+        yield TokenView()
         yield Field(placeholder="row number, or words to find", id="find")
 
     # ------------------------------------------------------------ opening
@@ -99,7 +106,9 @@ class DataPane(Pane):
     def open(self, config: Config) -> None:
         """Open the config's data; an opening in hand is dropped."""
         self._cancel_call()
-        self._summary = None
+        self._summary, self._stepping = None, ""
+        self.query(MappingForm).remove()
+        self._view.display = True
         self._store.forget()
         self._blank()
         self._call = self._desk.call(
@@ -129,7 +138,8 @@ class DataPane(Pane):
         except Problem as problem:
             self._tell(call, self.Refused(problem))
         else:
-            self._tell(call, self.Opened(summary))
+            mapped = not summary.get("mapping")
+            self._tell(call, self.Opened(summary) if mapped else self.Unmapped(summary))
 
     def _tell(self, call: Call, message: Message) -> None:
         """Pass the end of a call on, unless another one has taken its place."""
@@ -149,12 +159,31 @@ class DataPane(Pane):
 
     @on(Opened)
     def _show_summary(self, message: Opened) -> None:
-        summary = self._summary = message.summary
+        self._summary = message.summary
         self.remove_class("-problem")
-        self.say(facts.title(summary))
-        self._facts(facts.lines(summary, self._width))
+        self._retitle()
+        self.show_facts()
         self._at = 0
         self._want(0)
+
+    @on(Unmapped)
+    def _ask_for_columns(self, message: Unmapped) -> None:
+        self._call = None
+        self.say("which columns?")
+        self._facts("")
+        form = MappingForm(message.summary)
+        within = self.has_focus_within
+        self.mount(form, after=self.query_one("#row-head"))
+        self._view.display = False
+        if within:
+            self.call_after_refresh(form.begin)
+
+    @on(MappingForm.Chosen)
+    def _take_columns(self, message: MappingForm.Chosen) -> None:
+        message.stop()
+        self._view.display = True
+        focus(self._view)
+        self.post_message(self.Mapped(message.columns))
 
     @on(Refused)
     def _show_problem(self, message: Refused) -> None:
@@ -167,145 +196,69 @@ class DataPane(Pane):
             self._facts(facts.problem(message.problem))
 
     def _facts(self, content: Any) -> None:
-        self.query_one("#data-facts", Static).update(content)
+        told = self.query_one("#data-facts", Static)
+        told.update(content)
+        told.display = bool(content)
 
     @property
     def _width(self) -> int:
         return self.content_size.width or 76
 
-    def _head(self, content: Any) -> None:
-        head = self.query_one("#row-head", Static)
-        head.update(content)
-        head.display = bool(content)
-
     def _blank(self) -> None:
         self._head("")
         self.query_one(RowView).put(())
+        self.query_one(TokenView).put(())
 
-    def on_resize(self) -> None:
-        if self._summary is not None:
-            self._facts(facts.lines(self._summary, self._width))
+    # ------------------------------------------------------------ facts and histogram
 
-    # ------------------------------------------------------------ walking
-
-    def action_move(self, by: int) -> None:
-        if self._store.total:
-            self._want(min(max(self._at + by, 0), self._store.total - 1))
-
-    def action_page(self, pages: int) -> None:
-        """Read on in a long row; at its end go to the next one."""
-        if not self.query_one(RowView).read_on(pages):
-            self.action_move(pages)
-
-    def action_end(self, end: str) -> None:
-        if self._store.total:
-            self._want(0 if end == "first" else self._store.total - 1)
-
-    def action_side(self) -> None:
-        """Show all rows, then those to train on, then the held-out ones."""
+    def show_facts(self) -> None:
+        """The facts, the histogram of lengths, or both where the pane has room."""
         if self._summary is None:
             return
-        side = SIDES[(SIDES.index(self._store.side) + 1) % len(SIDES)]
-        self._store.forget(side)
-        self._want(0)
+        roomy = self.content_size.height >= ROOM_FOR_BOTH
+        shown = self._has_histogram and roomy != self._other_view
+        told = facts.lines(self._summary, self._width, more=self._has_histogram and not shown)
+        if shown:
+            chart = histogram.draw(self._summary, self._width, alone=not roomy)
+            told = Content("\n").join([told, chart]) if roomy else chart
+        self._facts(told)
 
-    def _want(self, index: int) -> None:
-        self._at = index
-        row = self._store.get(index)
-        if row is not None:
-            self._show_row(row)
+    @property
+    def _has_histogram(self) -> bool:
+        return bool((self._summary or {}).get("histogram"))
+
+    def action_view(self) -> None:
+        if self._summary is None:
+            return
+        if self._has_histogram:
+            self._other_view = not self._other_view
+            self.show_facts()
         else:
-            self._fetch(index)
+            self.post_message(Notice("The lengths of these rows were not counted"))
 
-    @work(
-        thread=True, exclusive=True, group="rows", exit_on_error=False, description="fetching rows"
-    )
-    def _fetch(self, index: int) -> None:
-        try:
-            piece = self._store.fetch(index)
-        except Problem as problem:
-            self.post_message(Notice(str(problem), "error"))
-            return
-        if not get_current_worker().is_cancelled:
-            self.app.call_from_thread(self._take, piece)
-
-    def _take(self, piece: tuple[Side, int, list[dict[str, Any]], int]) -> None:
-        if not self._store.keep(*piece):
-            return
-        row = self._store.get(self._at)
-        if row is not None:
-            self._show_row(row)
-        elif not self._store.total:
-            self._head(f"no {SIDE_NAMES[self._store.side]}")
-            self.query_one(RowView).put(())
-
-    def _show_row(self, row: dict[str, Any]) -> None:
-        head = facts.row_head(row, self._at, self._store.total, self._store.side)
-        self._head(head)
-        self.query_one(RowView).put(row["segments"])
-
-    # ------------------------------------------------------------ finding
-
-    def action_find(self) -> None:
-        if self._summary is not None:
-            field = self.query_one(Field)
-            field.value = ""
-            field.display = True
-            focus(field)
-
-    @on(Field.Abandoned)
-    def _leave_find(self, message: Field.Abandoned) -> None:
-        message.stop()
-        self._close_find()
-
-    @on(Field.Submitted)
-    def _begin_find(self, message: Field.Submitted) -> None:
-        message.stop()
-        self._close_find()
-        if sought := message.value.strip():
-            self._sought = sought
-            self._seek(sought, self._at)
-
-    def _close_find(self) -> None:
-        focus(self.query_one(RowView))
-        self.query_one(Field).display = False
-
-    def action_find_again(self) -> None:
-        if self._sought:
-            self._seek(self._sought, self._at)
-
-    @work(
-        thread=True, exclusive=True, group="seek", exit_on_error=False, description="searching rows"
-    )
-    def _seek(self, sought: str, after: int) -> None:
-        worker = get_current_worker()
-        self._searching = True
-        try:
-            if sought.isdigit():
-                place = self._store.with_number(int(sought))
-            else:
-                place = self._store.with_text(
-                    sought, after, lambda done, total: not worker.is_cancelled
-                )
-        except Problem as problem:
-            self.post_message(Notice(str(problem), "error"))
-            return
-        finally:
-            self._searching = False
-        if worker.is_cancelled:
-            return
-        if place is None:
-            self.post_message(Notice(f"No row with {sought[:60]}", "warning"))
-        else:
-            self.app.call_from_thread(self._want, place)
+    def on_resize(self, event: events.Resize) -> None:
+        self.show_facts()
 
     # ------------------------------------------------------------ the rest
+
+    def action_page(self, pages: int) -> None:
+        for form in self.query(MappingForm):
+            form.read_on(pages)
+            return
+        super().action_page(pages)
+
+    def _show_hints(self, focused: bool) -> None:
+        super()._show_hints(focused)
+        if focused and self.query(MappingForm):
+            self.hint("  ".join(f"{key} {word}" for key, word in keys.hints("form")[:3]))
 
     def action_cancel(self) -> None:
         """Drop the opening or the search in hand."""
         if self._searching:
             self.workers.cancel_group(self, "seek")
             self.post_message(Notice("The search was dropped"))
+        elif self._change_call is not None:
+            self._change_call.cancel()
         elif self._call is not None and self._summary is None:
             self._call.cancel()
 
@@ -316,7 +269,26 @@ class DataPane(Pane):
         self.post_message(self.Wanted("file"))
 
     def action_problems(self) -> None:
-        if self._summary and self._summary["problems"]:
-            self.post_message(self.Wanted("problems"))
+        """List what was found; from there a row, the rows of a check, or a remedy is chosen."""
+        from tui.screens.checks import Answer, ChecksScreen, found
+
+        def take(answer: Answer | None) -> None:
+            if answer is not None:
+                self.follow(answer.kind, answer.code, answer.number, answer.action)
+
+        if self._summary and found(self._summary):
+            self.app.push_screen(ChecksScreen(self._summary), take)
         else:
             self.post_message(Notice("No problem was found in this data"))
+
+    def follow(self, kind: str, code: str, number: int, action: str) -> None:
+        """Do what was chosen for a check; afterwards `n` steps through its rows."""
+        self._stepping = code
+        if kind == "remedy":
+            self.remedy(code, action)
+        elif kind == "filter":
+            self._show_only(None, {"check": code})
+        else:
+            self._store.forget()
+            self._retitle()
+            self._seek_place("number", number)

@@ -7,7 +7,19 @@ from pathlib import Path
 
 from tui.screens.picker import MAX_SHOWN, Choice, Picker
 
-DATA_ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".ndjson", ".arrow")
+DATA_ENDINGS = (
+    ".jsonl",
+    ".json",
+    ".csv",
+    ".tsv",
+    ".parquet",
+    ".ndjson",
+    ".arrow",
+    ".txt",
+    ".md",
+    ".gz",
+    ".zst",
+)
 
 
 class OpenData(Picker[str]):

@@ -68,21 +68,3 @@ def keys_page(focus: keys.Focus) -> Content:
             parts.append(Content.assemble("  ", (key.shown.ljust(11), "bold"), key.words))
         parts.append(Content(""))
     return Content("\n").join(parts)
-
-
-def problems_page(problems: list[dict[str, object]]) -> Content:
-    """What was found in the data: what it means, where it begins, what to do."""
-    parts: list[Content] = []
-    for found in problems:
-        rows = found.get("rows")
-        numbers = ", ".join(str(n) for n in rows[:20]) if isinstance(rows, list) else ""
-        more = " …" if isinstance(rows, list) and len(rows) > 20 else ""
-        meaning = clean(found["meaning"], 600)
-        parts += [
-            Content.assemble(("▲ ", "bold $warning"), (f"{found['count']} x {meaning}", "bold")),
-            Content.assemble(("  first   ", "$quiet"), clean(found["first"], 600)),
-            Content.assemble(("  rows    ", "$quiet"), numbers + more),
-            Content.assemble(("  remedy  ", "$quiet"), clean(found["remedy"], 600)),
-            Content(""),
-        ]
-    return Content("\n").join(parts)

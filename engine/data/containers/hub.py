@@ -1,4 +1,4 @@
-"""Data sets of the `datasets` library: a hub id, or a folder that it has saved."""
+"""Data sets of the hub, through the `datasets` library."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
+from engine.data.containers import splits
 from engine.data.containers.json_lines import TELL_EVERY
 from engine.data.containers.record import Odd, Progress, Record, Records
 from engine.errors import Problem
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 HUB_SECONDS = 10.0
-SPLITS = ("train", "training", "default", "all")
 BINARY = ("Image", "Audio", "Video", "Pdf", "Nifti")
 
 
@@ -24,29 +23,14 @@ def looks_like_id(path: str) -> bool:
     return bool(_ID.fullmatch(path)) and "/" in path and ".." not in path
 
 
-def open_saved(folder: Path, path: str, notes: list[str]) -> Any:
-    """A folder written by `save_to_disk`, or one of data files that `datasets` knows to read."""
-    datasets = _library()
-    try:
-        if (folder / "state.json").exists() or (folder / "dataset_dict.json").exists():
-            return _one_split(datasets.load_from_disk(str(folder)), path, notes)
-        return _one_split(datasets.load_dataset(str(folder)), path, notes)
-    except Problem:
-        raise
-    except Exception as error:
-        raise Problem(
-            path, f"datasets cannot read this folder ({_reason(error)})", "name one file in it"
-        ) from error
-
-
-def open_hub(path: str, notes: list[str]) -> Any:
-    """A data set of the hub, downloaded or from its cache; seconds, not minutes, when the hub is
-    out of reach."""
+def open_hub(path: str, split: str, notes: list[str]) -> tuple[Any, str | None]:
+    """A data set of the hub, downloaded or from its cache, and the name of the split to hold out;
+    seconds, not minutes, when the hub is out of reach. Of a `split` asked for, that alone."""
     datasets = _library()
     fix = "check the name and the connection, or download its file and name that"
     try:
         with nullcontext() if _reachable(path) else _offline():
-            return _one_split(datasets.load_dataset(path), path, notes)
+            return _one_split(datasets.load_dataset(path), path, split, notes)
     except Problem:
         raise
     except Exception as error:
@@ -114,18 +98,21 @@ def plain(value: Any, depth: int = 0) -> Any:
     return Odd("binary" if isinstance(value, (bytes, bytearray)) else type(value).__name__)
 
 
-def _one_split(loaded: Any, path: str, notes: list[str]) -> Any:
-    """The training split of what was loaded, without columns of pictures or sound."""
+def _one_split(loaded: Any, path: str, split: str, notes: list[str]) -> tuple[Any, str | None]:
+    """The split to train on of what was loaded, without columns of pictures or sound, and the name
+    of the one to hold out."""
+    held = None
     if isinstance(loaded, dict):
         names = list(loaded)
         if not names:
             raise Problem(path, "no records", "name another data set")
-        name = next((split for split in SPLITS if split in names), names[0])
-        if len(names) > 1:
-            others = ", ".join(other for other in names if other != name)
-            notes.append(f"the split {name} is used, not {others}")
-        loaded = loaded[name]
-    return _without_binary(loaded, notes)
+        if split and split not in names:
+            raise Problem(path, f"there is no split {split}", f"its splits: {', '.join(names)}")
+        used, held = (split, None) if split else splits.chosen(names)
+        if not split and len(names) > 1:
+            notes.append(splits.note(used, held, names))
+        loaded = loaded[used]
+    return _without_binary(loaded, notes), held
 
 
 def _without_binary(dataset: Any, notes: list[str]) -> Any:

@@ -17,11 +17,11 @@ LARGEST = 2**30
 
 def read(file: BinaryIO, path: str, size: int, on_progress: Progress) -> Records:
     """The document's records. It is held in memory whole, so at most 1 GB is taken."""
-    if size > LARGEST:
+    raw = file.read(LARGEST + 1) if size <= LARGEST else b""
+    if size > LARGEST or len(raw) > LARGEST:
         raise Problem(
             path, "a JSON document of more than 1 GB", "write it as JSON Lines, one record a line"
         )
-    raw = file.read()
     skipped = len(BOM) if raw.startswith(BOM) else 0
     raw = raw[skipped:]
     on_progress(size // 2, size)
@@ -126,7 +126,7 @@ class _Document:
         if end - at > MAX_BYTES:
             what = f"the record is larger than {MAX_BYTES // 2**20} MB"
             return Fault(line, column, "too_long", what, "split it", self.number, self.path), end
-        return as_record(value, self.path, self.number, line, column, self.text, at), end
+        return as_record(value, self.path, self.number, line, column, self.text, at, end), end
 
     def _fault(self, bad: BadJson) -> Fault:
         line = self.line + self.text.count("\n", self.at, bad.position)

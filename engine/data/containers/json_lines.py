@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from io import BufferedReader
 
 from engine.data.containers import json_text
 from engine.data.containers.json_text import BadJson
@@ -15,7 +15,7 @@ CHUNK = 1024 * 1024
 BOM = b"\xef\xbb\xbf"
 
 
-def read(file: BinaryIO, path: str, size: int, on_progress: Progress) -> Records:
+def read(file: BufferedReader, path: str, size: int, on_progress: Progress) -> Records:
     """Every line that is not blank: a record, or the fault that keeps it from being one."""
     number = 0
     for line, (offset, raw, too_long) in enumerate(raw_lines(file), start=1):
@@ -24,15 +24,16 @@ def read(file: BinaryIO, path: str, size: int, on_progress: Progress) -> Records
         if not too_long and not raw.strip():
             continue
         number += 1
-        yield _record(raw, path, number, line, offset, too_long)
+        yield record_of(raw, path, number, line, offset, too_long)
     on_progress(size, size)
 
 
-def raw_lines(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
+def raw_lines(file: BufferedReader, offset: int = 0) -> Iterator[tuple[int, bytes, bool]]:
     """Byte offset, bytes with the line end, and whether the line is over 16 MB (then its bytes are
-    dropped)."""
-    offset = len(BOM) if file.read(len(BOM)) == BOM else 0
-    file.seek(offset)
+    dropped). The file stands at `offset`."""
+    if offset == 0 and file.peek(len(BOM)).startswith(BOM):
+        file.read(len(BOM))
+        offset = len(BOM)
     while raw := file.readline(MAX_BYTES + 1):
         start = offset
         offset += len(raw)
@@ -67,9 +68,10 @@ def bad_byte(byte: int, offset: int, path: str, number: int, line: int, column: 
     )
 
 
-def _record(
+def record_of(
     raw: bytes, path: str, number: int, line: int, offset: int, too_long: bool
 ) -> Record | Fault:
+    """What a line of bytes (with its line end) is: a record, or why it is none."""
     if too_long:
         return Fault(
             line,
@@ -102,11 +104,18 @@ def _record(
 
 
 def as_record(
-    value: object, path: str, number: int, line: int, column: int, text: str, start: int
+    value: object,
+    path: str,
+    number: int,
+    line: int,
+    column: int,
+    text: str,
+    start: int,
+    end: int | None = None,
 ) -> Record | Fault:
     """A record, when the value is an object."""
     if isinstance(value, dict):
-        return Record(number, line, column, value, text, start)
+        return Record(number, line, column, value, text, start, end=end)
     what = f"the record is {type_name(value)}, expected an object with named fields"
     return Fault(line, column, "shape", what, "write {...} for each record", number, path)
 

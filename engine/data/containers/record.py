@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.data.containers import json_text
@@ -12,7 +12,8 @@ from engine.data.rows import Fault
 MAX_BYTES = 16 * 1024 * 1024
 ROW_LISTS = (
     "messages", "conversations", "prompt", "completion", "chosen", "rejected", "history", "tools",
-    "functions",
+    "functions", "conversation", "dialog", "dialogue", "chat", "segments", "preferred_output",
+    "non_preferred_output", "input_ids", "attention_mask", "labels", "completion_mask",
 )  # fmt: skip
 """Lists that are fields of a record: an object with one of them is a record, not a file of
 records."""
@@ -29,17 +30,22 @@ class Odd:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record, numbered from 1. `text[start:]` is the JSON it was read from, where there is one;
-    `line` and `column` (from 1) say where it begins. `cells` tells the columns of a table's
-    fields."""
+    """One record, numbered from 1. `text[start:end]` is the JSON it was read from, where there is
+    one; `line` and `column` (from 1) say where it begins. `cells` tells the columns of a table's
+    fields. `path` names its file where a source has several, and is empty where it has one.
+
+    Two records are equal when they say the same from the same place, however they were read.
+    """
 
     number: int
     line: int
     column: int
     value: dict[str, Any]
-    text: str = ""
-    start: int = 0
-    cells: Callable[[], dict[str, int]] | None = None
+    text: str = field(default="", compare=False, repr=False)
+    start: int = field(default=0, compare=False, repr=False)
+    cells: Callable[[], dict[str, int]] | None = field(default=None, compare=False, repr=False)
+    path: str = ""
+    end: int | None = field(default=None, compare=False, repr=False)
 
     def place(self, path: Path) -> tuple[int, int]:
         """Line and column of the value at `path`, or of the nearest value around it."""

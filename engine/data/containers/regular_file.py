@@ -6,10 +6,11 @@ import errno
 import os
 import stat
 from difflib import get_close_matches
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from engine.errors import Problem
+from engine.text import clean
 
 _KINDS = (
     (stat.S_ISDIR, "is a folder"),
@@ -21,7 +22,7 @@ _KINDS = (
 FIX = "name a regular file"
 
 
-def open_regular(path: str) -> BinaryIO:
+def open_regular(path: str) -> BufferedReader:
     """Open for reading. Raises Problem for what is missing, unreadable or no regular file."""
     place = os.path.expanduser(path)
     try:
@@ -36,7 +37,7 @@ def open_regular(path: str) -> BinaryIO:
         os.close(descriptor)
         kind = next((words for test, words in _KINDS if test(mode)), "is no regular file")
         raise Problem(path, kind, FIX)
-    return os.fdopen(descriptor, "rb", buffering=1024 * 1024)
+    return BufferedReader(FileIO(descriptor, "rb"), 1024 * 1024)
 
 
 def _refused(path: str, error: OSError | ValueError) -> Problem:
@@ -61,4 +62,6 @@ def _near(path: str) -> str:
     except OSError:
         return "check the name"
     near = get_close_matches(place.name, names, 1)
-    return f"did you mean {place.parent / near[0]}?" if near else "check the name"
+    if not near:
+        return "check the name"
+    return f"did you mean {clean(place.parent / near[0], 400, lines=False)}?"

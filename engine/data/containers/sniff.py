@@ -11,10 +11,11 @@ from engine.data.containers.record import ROW_LISTS
 from engine.data.containers.table_text import DELIMITERS, SAMPLE, evenness, find_delimiter
 from engine.errors import Problem
 
-Container = Literal["jsonl", "json", "csv", "tsv", "parquet"]
+Container = Literal["jsonl", "json", "csv", "tsv", "parquet", "arrow", "text"]
 HEAD = 1024 * 1024
 EVEN = 0.8
-ACCEPTED = "JSON Lines, JSON, CSV, TSV or Parquet"
+ACCEPTED = "JSON Lines, JSON, CSV, TSV, Parquet, Arrow or plain text"
+TEXT_SUFFIXES = (".txt", ".md", ".text")
 
 _KINDS = (
     (b"\x1f\x8b", "gzip", "gunzip it first"),
@@ -23,7 +24,7 @@ _KINDS = (
     (b"\xfd7zXZ\x00", "xz", "unxz it first"),
     (b"\x28\xb5\x2f\xfd", "zstd", "unzstd it first"),
     (b"7z\xbc\xaf", "a 7z archive", "unpack it first"),
-    (b"ARROW1", "an Arrow file", "name the folder it lies in, or write it as Parquet"),
+    (b"FEA1", "a Feather file of the first version", "write it as Parquet"),
     (b"%PDF", "a PDF", f"write the rows as {ACCEPTED}"),
     (b"\xd0\xcf\x11\xe0", "an old Office file", "save the sheet as CSV"),
     (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
@@ -31,11 +32,14 @@ _KINDS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run git lfs pull"),
     (b"<!DOCTYPE", "a web page", "download the file itself, not the page about it"),
     (b"<html", "a web page", "download the file itself, not the page about it"),
+    (b"MZ\x90\x00", "a program", f"write the rows as {ACCEPTED}"),
     (b"\x80\x04", "a Python pickle, which is never opened", f"write the rows as {ACCEPTED}"),
     (b"\x89PNG", "a picture", f"write the rows as {ACCEPTED}"),
     (b"\xff\xd8\xff", "a picture", f"write the rows as {ACCEPTED}"),
     (b"\x7fELF", "a program", f"write the rows as {ACCEPTED}"),
 )
+
+_NAME = re.compile(r"[^\W\d][\w.-]*( [\w.-]+){0,2}|")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ def container_of(head: bytes, suffix: str, path: str, *, whole: bool) -> Found:
     """The container of a file that begins with `head` (all of it when `whole`). Raises Problem."""
     if head[:4] in (b"PAR1", b"PARE"):
         return Found("parquet")
+    if head[:6] == b"ARROW1" or (head[:4] == b"\xff\xff\xff\xff" and _length(head) < 2**28):
+        return Found("arrow")
     _refuse_foreign(head, path)
     text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
     if not text.strip():
@@ -55,6 +61,8 @@ def container_of(head: bytes, suffix: str, path: str, *, whole: bool) -> Found:
             raise Problem(path, "begins with a megabyte of blank lines", "check the file")
         raise Problem(path, "no records: the file is empty", "put at least one row into it")
     first = text.lstrip()[0]
+    if suffix in TEXT_SUFFIXES and not _is_data(text.lstrip(), suffix):
+        return Found("text")
     table = suffix in (".csv", ".tsv")
     if first == "[" and not table:
         return Found("json")
@@ -65,6 +73,26 @@ def container_of(head: bytes, suffix: str, path: str, *, whole: bool) -> Found:
     return _table(text, suffix, path, whole)
 
 
+def _length(head: bytes) -> int:
+    """What an Arrow stream says of its first message."""
+    return int.from_bytes(head[4:8], "little") if len(head) >= 8 else 2**32
+
+
+def _is_data(text: str, suffix: str) -> bool:
+    """Does a file that is named as text hold JSON, or a table with a line of names at its head?
+
+    Prose may begin with a bracket, and have a comma in every line."""
+    if re.match(r'\{\s*["}]|\[\s*(\{|\]|$)', text):
+        return True
+    if suffix == ".md":
+        return False
+    lines = text.split("\n")[: SAMPLE * 4]
+    delimiter = find_delimiter("\n".join(lines), ",")
+    names = [name.strip('"') for name in lines[0].rstrip("\r").split(delimiter)]
+    named = len(names) > 1 and all(_NAME.fullmatch(name) for name in names)
+    return named and evenness("\n".join(lines), delimiter) > EVEN
+
+
 def _refuse_foreign(head: bytes, path: str) -> None:
     for magic, kind, fix in _KINDS:
         if head[: len(magic)].lower() == magic.lower():
@@ -73,6 +101,9 @@ def _refuse_foreign(head: bytes, path: str) -> None:
         raise _other_unicode(path, "UTF-32", 0)
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise _other_unicode(path, "UTF-16", 0)
+    if head[257:262] == b"ustar":
+        what = f"this is a tar archive, not {ACCEPTED}"
+        raise Problem(path, what, "unpack it, and name the file inside")
     sample = head[:4096]
     at, zeros = sample.find(b"\0"), sample.count(0)
     if at < 0:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
+from io import BufferedReader
 
 from engine.data.containers.json_lines import TELL_EVERY, decode, raw_lines
 from engine.data.containers.record import MAX_BYTES, Progress, Record, Records
@@ -18,14 +18,16 @@ DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 SAMPLE = 20
 
 
-def read(file: BinaryIO, path: str, size: int, on_progress: Progress, delimiter: str) -> Records:
+def read(
+    file: BufferedReader, path: str, size: int, on_progress: Progress, delimiter: str
+) -> Records:
     """Every row as a record named by the header; blank lines are passed over."""
-    rows = _rows(_Lines(file, path), delimiter)
-    header = _header(next(rows, None), path)
+    rows = rows_of(file, path, delimiter)
+    header = header_of(next(rows, None), path)
     for number, row in enumerate(rows, start=1):
         if number % TELL_EVERY == 0:
             on_progress(row.offset, size)
-        yield _record(row, header, path, number)
+        yield record_of(row, header, path, number)
     on_progress(size, size)
 
 
@@ -64,7 +66,7 @@ class _Line:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fields:
+class Fields:
     """One row: its fields, the lines it was read from, and what was wrong with them."""
 
     fields: list[str]
@@ -86,8 +88,8 @@ class _Lines:
     After an error, the row's first line alone is given up: the lines behind it are fed again.
     """
 
-    def __init__(self, file: BinaryIO, path: str) -> None:
-        self._source = enumerate(raw_lines(file), start=1)
+    def __init__(self, file: BufferedReader, path: str, offset: int, line: int) -> None:
+        self._source = enumerate(raw_lines(file, offset), start=line)
         self._again: deque[_Line] = deque()
         self._path = path
         self.taken: list[_Line] = []
@@ -118,7 +120,12 @@ class _Lines:
         return _Line(text + "\n", number, offset)
 
 
-def _rows(lines: _Lines, delimiter: str) -> Iterator[_Fields]:
+def rows_of(
+    file: BufferedReader, path: str, delimiter: str, offset: int = 0, line: int = 1
+) -> Iterator[Fields]:
+    """Every row that is not blank, the header too. The file stands at `offset`, where `line` begins
+    and no row is open."""
+    lines = _Lines(file, path, offset, line)
     csv.field_size_limit(MAX_BYTES)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
@@ -136,10 +143,10 @@ def _rows(lines: _Lines, delimiter: str) -> Iterator[_Fields]:
             lines.give_back()
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
         if fields or error or lines.taken[0].fault:
-            yield _Fields(fields, lines.taken, error)
+            yield Fields(fields, lines.taken, error)
 
 
-def _header(row: _Fields | None, path: str) -> list[str]:
+def header_of(row: Fields | None, path: str) -> list[str]:
     if row is None:
         raise Problem(path, "no records", "put a header line and at least one row into it")
     fault = _line_fault(row)
@@ -160,7 +167,8 @@ def _header(row: _Fields | None, path: str) -> list[str]:
     return names
 
 
-def _record(row: _Fields, header: list[str], path: str, number: int) -> Record | Fault:
+def record_of(row: Fields, header: list[str], path: str, number: int) -> Record | Fault:
+    """What a row is under this header: a record, or why it is none."""
     fault = _line_fault(row)
     if fault:
         return Fault(fault.line, fault.column, fault.code, fault.what, fault.fix, number, path)
@@ -180,11 +188,11 @@ def _record(row: _Fields, header: list[str], path: str, number: int) -> Record |
     return Record(number, row.line, 1, value, cells=partial(_cells, row, header))
 
 
-def _cells(row: _Fields, header: list[str]) -> dict[str, int]:
+def _cells(row: Fields, header: list[str]) -> dict[str, int]:
     return dict(zip(header, _columns(row), strict=True))
 
 
-def _line_fault(row: _Fields) -> Fault | None:
+def _line_fault(row: Fields) -> Fault | None:
     """What was wrong with the first bad one of the lines that the row was read from."""
     for line in row.lines:
         if line.fault:
@@ -192,7 +200,7 @@ def _line_fault(row: _Fields) -> Fault | None:
     return None
 
 
-def _columns(row: _Fields) -> list[int]:
+def _columns(row: Fields) -> list[int]:
     """Where each field begins on the row's first line; fields on later lines count as its start."""
     columns, at = [], 0
     first = row.lines[0].text
@@ -203,7 +211,7 @@ def _columns(row: _Fields) -> list[int]:
     return columns
 
 
-def _quote_column(row: _Fields) -> int:
+def _quote_column(row: Fields) -> int:
     """The last quote of the line that the error was found in begins what is not closed."""
     return row.lines[0].text.rfind('"') + 1 or 1
 

@@ -1,0 +1,110 @@
+"""Characters that do harm inside a text: broken, lost, invisible, or the model's own marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from engine.data.checks.finding import Finding, Hits, short
+from engine.data.checks.mojibake import broken, mended
+from engine.data.rows import Row
+from engine.text import clean
+
+LOST = "\ufffd"
+CONTROL = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u2060\ufeff"
+    "\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
+)
+KNOWN_MARKS = (
+    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|begin_of_text|>",
+    "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<start_of_turn>",
+    "<end_of_turn>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<|user|>", "<|assistant|>",
+    "<|system|>",
+)  # fmt: skip
+"""Marks of common chat templates: text that holds them was rendered once already."""
+SHORTEST_MARK = 3
+MOST_ROUNDS = 100
+
+
+class Characters:
+    """Looks for mojibake, lost characters, control characters and special tokens in contents.
+
+    `special_tokens` are the texts of the model's control tokens.
+    """
+
+    def __init__(self, special_tokens: Sequence[str] = ()) -> None:
+        self._marks = Marks(special_tokens)
+        self._mojibake = Hits("mojibake", "warning")
+        self._lost = Hits("lost_characters", "warning")
+        self._control = Hits("control_characters", "warning")
+        self._special = Hits("special_tokens", "warning")
+
+    def look(self, at: int, row: Row) -> None:
+        text = "\n".join(message.content for message in row.messages)
+        if not text.isascii():
+            self._look_beyond_ascii(at, text)
+        control = CONTROL.search(text)
+        if control:
+            count = len(CONTROL.findall(text))
+            self._control.add(
+                at, f"{_named(control[0])} at “{_around(text, control.start())}”, {count} in all"
+            )
+        mark = "" if getattr(row, "raw", False) else self._marks.first(text)
+        if mark:
+            self._special.add(at, clean(mark, lines=False))
+
+    def findings(self) -> list[Finding]:
+        hits = (self._mojibake, self._lost, self._control, self._special)
+        return [finding for each in hits for finding in each.findings()]
+
+    def _look_beyond_ascii(self, at: int, text: str) -> None:
+        run = broken(text)
+        if run:
+            self._mojibake.add(at, f"“{short(run)}” is probably “{short(mended(run))}”")
+        if LOST in text:
+            place = _around(text, text.index(LOST))
+            self._lost.add(at, f"“{place}”, {text.count(LOST)} in all")
+
+
+class Marks:
+    """The control tokens of the model, and those of other templates, as texts."""
+
+    def __init__(self, special_tokens: Sequence[str] = ()) -> None:
+        texts = {
+            t
+            for t in (*special_tokens, *KNOWN_MARKS)
+            if len(t) >= SHORTEST_MARK and not t.isalnum()
+        }
+        longest_first = sorted(texts, key=lambda text: (-len(text), text))
+        self._starts = sorted({text[:2] for text in texts})
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    def first(self, text: str) -> str:
+        """The first mark in a text; empty where it has none."""
+        if not any(start in text for start in self._starts):
+            return ""
+        found = self._pattern.search(text)
+        return found[0] if found else ""
+
+    def removed(self, text: str) -> str:
+        """The text without marks, nor those that taking one out would make."""
+        for _ in range(MOST_ROUNDS):
+            if not self.first(text):
+                return text
+            text = self._pattern.sub("", text)
+        for start in self._starts:  # nested on purpose: no mark can begin any more
+            text = text.replace(start[0], "")
+        return text
+
+
+def without_controls(text: str) -> str:
+    """The text without control and invisible characters; what they stood between is joined."""
+    return CONTROL.sub("", text)
+
+
+def _named(letter: str) -> str:
+    return f"U+{ord(letter):04X}"
+
+
+def _around(text: str, at: int) -> str:
+    return clean(text[max(0, at - 12) : at + 12], lines=False)

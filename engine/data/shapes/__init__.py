@@ -1,0 +1,1 @@
+"""The shapes a record can have, one file a family, and how each becomes messages."""

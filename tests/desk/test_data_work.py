@@ -1,0 +1,223 @@
+"""The desk's data calls: conditions, edits that are counted anew, remedies, saving, and a copy that is mended."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.config import from_dict
+from engine.data.dataset import open_data
+from engine.desk.data_work import DataWork
+from engine.desk.process import Task
+from engine.errors import Problem
+from tests.tiny import tiny_tokenizer
+
+TOKENIZER = tiny_tokenizer()
+SECRET = "AKIA" + "Q3EGKZ7T5WJX2LHB"
+
+
+class Silent:
+    def send(self, message: dict[str, Any]) -> None:
+        pass
+
+
+@pytest.fixture
+def values() -> list[dict[str, str]]:
+    rows = [
+        {"instruction": f"Tell me about city number {n} and its {w}", "output": f"It is {w} {n}."}
+        for n in range(20)
+        for w in ("river", "harbour", "old tower")
+    ]
+    rows[7] = dict(rows[5])  # an exact copy
+    rows[11] = {"instruction": rows[9]["instruction"], "output": "Something else."}
+    rows[13] = {"instruction": "What is the key?", "output": f"Use {SECRET} for it."}
+    rows[15] = {"instruction": "Where do we meet?", "output": "In the cafÃ© at nine."}
+    return rows
+
+
+@pytest.fixture
+def file(tmp_path: Path, values: list[dict[str, str]]) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values))
+    return path
+
+
+@pytest.fixture
+def work(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataWork]:
+    monkeypatch.setenv("FINETUI_HOME", str(tmp_path / "home"))
+    work = DataWork()
+    work.opened(reopened(file))
+    before = file.read_bytes()
+    yield work
+    assert file.read_bytes() == before  # whatever is done, the source stays as it is
+
+
+def reopened(file: Path) -> Any:
+    return open_data(from_dict({"data": {"path": str(file)}}), TOKENIZER)
+
+
+TASK = Task(1, Silent())  # type: ignore[arg-type]
+
+
+def numbers(work: DataWork, **where: Any) -> list[int]:
+    side = where.pop("side", None)
+    return [row["number"] for row in work.rows(TASK, 0, 500, side, where)["rows"]]
+
+
+def test_rows_by_every_condition_and_several(work: DataWork, values: list[dict[str, str]]) -> None:
+    assert len(numbers(work)) == 60
+    tower = [n for n, v in enumerate(values, 1) if "old tower" in v["instruction"] + v["output"]]
+    assert numbers(work, text="OLD tower") == tower
+    assert numbers(work, check="exact_copies") == [6, 8]
+    assert numbers(work, check="secrets") == [14]
+    assert numbers(work, check="nothing of this name") == []
+    lengths = {row["number"]: row["tokens"] for row in work.rows(TASK, 0, 500)["rows"]}
+    some = sorted(lengths.values())[30]
+    assert numbers(work, min_tokens=some) == [n for n, length in lengths.items() if length >= some]
+    assert numbers(work, max_tokens=some - 1) == [n for n, size in lengths.items() if size < some]
+    held = numbers(work, side="eval")
+    assert set(held) | set(numbers(work, side="train")) == set(lengths)
+    assert numbers(work, side="eval", text="tower") == [n for n in held if n in tower]
+
+
+def test_a_row_says_what_was_found_in_it(work: DataWork) -> None:
+    rows = {row["number"]: row for row in work.rows(TASK, 0, 500)["rows"]}
+    assert rows[14]["checks"] == ["secrets"]
+    assert rows[1]["checks"] == []
+    assert rows[1]["messages"][0] == {
+        "role": "user", "content": "Tell me about city number 0 and its river"
+    }  # fmt: skip
+    tokens = work.tokens(TASK, 13)["tokens"]
+    said = TOKENIZER.decode([token for _, _, token in tokens])
+    assert "".join(text for _, text, _ in tokens) == said
+    assert {kind for kind, _, _ in tokens} == {"prompt", "special", "answer"}
+
+
+def test_an_edit_is_counted_anew_and_undone(work: DataWork, file: Path) -> None:
+    turns = [{"role": "user", "content": "Changed?"}, {"role": "assistant", "content": "Yes."}]
+    summary = work.edit(TASK, 0, turns)
+    assert (summary["edits"]["changed"], summary["rows"]) == (1, 60)
+    first = work.rows(TASK, 0, 1)["rows"][0]
+    assert (first["user"], first["answer"], first["edited"]) == ("Changed?", "Yes.", True)
+    summary = work.exclude(TASK, [1, 2])
+    assert (summary["usable"], summary["edits"]["excluded"]) == (58, 2)
+    assert [row["excluded"] for row in work.rows(TASK, 0, 4)["rows"]] == [False, True, True, False]
+    summary = work.add(TASK, turns)
+    assert (summary["rows"], summary["edits"]["added"]) == (61, 1)
+    assert summary["overlap"]["exact"] == 0  # the new row has a copy, which is on the same side
+    assert work.rows(TASK, 60, 1)["rows"][0]["side"] == work.rows(TASK, 0, 1)["rows"][0]["side"]
+    again = DataWork()
+    again.opened(reopened(file))
+    assert again.rows(TASK, 0, 500) == work.rows(TASK, 0, 500)
+    summary = work.restore(TASK, [2])
+    assert summary["edits"]["excluded"] == 1
+    for _ in range(4):
+        summary = work.undo(TASK)
+    assert summary["edits"] == {"changed": 0, "added": 0, "excluded": 0, "undo": False}
+    with pytest.raises(Problem, match="no edit"):
+        work.undo(TASK)
+
+
+def test_rows_keep_their_side_through_edits(work: DataWork) -> None:
+    before = {row["number"]: row["side"] for row in work.rows(TASK, 0, 500)["rows"]}
+    work.exclude(TASK, [3])
+    work.add(TASK, [{"role": "user", "content": "New"}, {"role": "assistant", "content": "One."}])
+    work.edit(TASK, 5, [{"role": "user", "content": "Else"}, {"role": "assistant", "content": "1"}])
+    after = {row["number"]: row["side"] for row in work.rows(TASK, 0, 500)["rows"]}
+    moved = {n for n, side in before.items() if after[n] != side} - {4, 6}
+    assert not moved
+
+
+@pytest.mark.parametrize(
+    ("turns", "what"),
+    [
+        ([{"role": "user", "content": "only asked"}], "assistant"),
+        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": " "}], "empty"),
+        ([{"role": "nobody", "content": "a"}], "role"),
+        ([], "empty"),
+        (["text"], "messages"),
+    ],
+)
+def test_what_is_no_conversation_is_refused_and_changes_nothing(
+    work: DataWork, turns: list[Any], what: str
+) -> None:
+    before = work.rows(TASK, 0, 500)
+    with pytest.raises(Problem, match=what):
+        work.edit(TASK, 0, turns)
+    assert work.rows(TASK, 0, 500) == before
+
+
+def test_remedies_do_what_they_say(work: DataWork) -> None:
+    summary = work.remedy(TASK, "exact_copies", "keep_one")
+    assert summary["edits"]["excluded"] == 1
+    assert "exact_copies" not in {check["code"] for check in summary["checks"]}
+    assert [row["excluded"] for row in work.rows(TASK, 5, 3)["rows"]] == [False, False, True]
+    summary = work.remedy(TASK, "mojibake", "replace")
+    assert work.rows(TASK, 15, 1)["rows"][0]["answer"] == "In the café at nine."
+    work.remedy(TASK, "secrets", "replace")
+    assert SECRET not in json.dumps(work.rows(TASK, 0, 500))
+    summary = work.remedy(TASK, "two_answers", "leave")
+    (left,) = [check for check in summary["checks"] if check["code"] == "two_answers"]
+    assert left["chosen"] == "leave"
+    with pytest.raises(Problem, match="no remedy"):
+        work.remedy(TASK, "two_answers", "replace")
+    with pytest.raises(Problem, match="nothing was found"):
+        work.remedy(TASK, "secrets", "drop")
+
+
+def test_saving_writes_the_rows_in_use_and_never_over_a_file(
+    work: DataWork, tmp_path: Path, values: list[dict[str, str]]
+) -> None:
+    work.exclude(TASK, [0])
+    kept = [(v["instruction"], v["output"]) for v in values[1:]]
+    lines = tmp_path / "out.jsonl"
+    assert work.save_as(TASK, str(lines), "messages")["rows"] == 59
+    read = [json.loads(line)["messages"] for line in lines.read_text().splitlines()]
+    assert [(m[0]["content"], m[1]["content"]) for m in read] == kept
+    with pytest.raises(Problem, match="a file of this name"):
+        work.save_as(TASK, str(lines), "messages")
+    table = tmp_path / "out.csv"
+    work.save_as(TASK, str(table), "alpaca", "eval")
+    with table.open(newline="") as file:
+        rows = [(r["instruction"], r["output"]) for r in csv.DictReader(file)]
+    held = work.rows(TASK, 0, 500, "eval")["rows"]
+    assert rows == [(row["user"], row["answer"]) for row in held]
+    whole = tmp_path / "out.json"
+    work.save_as(TASK, str(whole), "")
+    assert [(v["instruction"], v["output"]) for v in json.loads(whole.read_text())] == kept
+    for name, shape in (("x.jsonl", "no shape"), ("x.xyz", "messages")):
+        with pytest.raises(Problem, match="Fix: "):
+            work.save_as(TASK, str(tmp_path / name), shape)
+        assert not (tmp_path / name).exists()
+
+
+def test_rows_that_are_not_counted_yet_can_be_looked_at_and_not_edited(work: DataWork) -> None:
+    work.opened(replace(work.data, stage="rows"))
+    assert work.rows(TASK, 0, 5)["total"] == 60
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    for edit in (
+        lambda: work.edit(TASK, 0, turns),
+        lambda: work.add(TASK, turns),
+        lambda: work.exclude(TASK, [0]),
+        lambda: work.undo(TASK),
+        lambda: work.remedy(TASK, "secrets", "drop"),
+    ):
+        with pytest.raises(Problem, match="still being counted"):
+            edit()
+    assert not work.data.edits.project.folder.joinpath("edits.jsonl").exists()
+
+
+def test_drafts_come_back_with_the_data(work: DataWork, file: Path) -> None:
+    turns = [{"role": "user", "content": "half a"}]
+    work.draft(TASK, 4, turns)
+    from engine.data.dataset import summary
+
+    assert summary(reopened(file))["draft"] == {"index": 4, "messages": turns}
+    work.draft(TASK, 4, None)
+    assert summary(reopened(file))["draft"] is None
