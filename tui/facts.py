@@ -246,8 +246,8 @@ def filtered(summary: Summary, where: dict[str, Any], side: Side, total: int | N
     return " · ".join(words)
 
 
-def opening(progress: Progress, width: int) -> Content:
-    """The work in hand, how far it is, and how to stop it."""
+def opening(progress: Progress, width: int, part: Summary | None = None) -> Content:
+    """The work in hand, how far it is, and how to stop it; `part` is what can be looked at already."""
     parts: list[Any] = [progress.words]
     if progress.total:
         share = min(1.0, progress.done / progress.total)
@@ -260,6 +260,9 @@ def opening(progress: Progress, width: int) -> Content:
             f" {100 * share:.0f}%",
         ]
     parts += ["\n", ("esc", "bold"), (" cancels", "$quiet")]
+    if part is not None:
+        first = "the first " if part.get("stage") == "first rows" else "all "
+        parts.append((f"   {first}{counted(part['rows'], 'row')} can be looked at", "$quiet"))
     return Content.assemble(*parts)
 
 

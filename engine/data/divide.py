@@ -17,7 +17,7 @@ from engine.data.problems import FaultLog
 from engine.data.project import Project
 from engine.data.rows import Fault, Row
 from engine.data.source import Source
-from engine.data.split import Side, Split, frozen_of, grouped_split, merged
+from engine.data.split import Side, Split, grouped_split, merged
 
 FEWEST_HELD_OUT = 8
 NEAR = 0.8
@@ -58,7 +58,7 @@ def divide(
     aside = [used[at] for at in chosen.set_aside.tolist()]
     for place in aside:
         _log_copy(rows[place], source.path, "it has near copies on both sides", log)
-    now = frozen_of(rows, sides)
+    now = chosen.frozen
     if not now.items() <= frozen.items():
         project.keep_sides(seed, fraction, {**frozen, **now})
     notes = chosen.notes + _notes(fraction, sides.count("eval"))

@@ -35,11 +35,19 @@ _RANGE = 2**64
 @dataclass(frozen=True)
 class Split:
     """A side for each row; None for the positions in `set_aside`, whose group touches both sides
-    of an earlier split, so that on either side they would be a leak."""
+    of an earlier split, so that on either side they would be a leak. `known` is each row's
+    `text_hash`."""
 
     sides: list[Side | None]
     set_aside: NDArray[np.int64]
     notes: list[str]
+    known: NDArray[np.uint64]
+
+    @property
+    def frozen(self) -> dict[int, Side]:
+        """What to keep, for `grouped_split` to go on from when rows are added."""
+        pairs = zip(self.known.tolist(), self.sides, strict=True)
+        return {text: side for text, side in pairs if side}
 
 
 def normalise(text: str) -> str:
@@ -100,7 +108,7 @@ def grouped_split(
         for side, group in zip(kept, label, strict=True)
     ]
     set_aside = np.array([at for at, side in enumerate(sides) if side is None], np.int64)
-    return Split(sides, set_aside, _notes(sides, sizes, held, fraction))
+    return Split(sides, set_aside, _notes(sides, sizes, held, fraction), known)
 
 
 def merged(*groupings: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -220,6 +220,8 @@ class FakeDesk:
     run: Path = Path("/nowhere/runs/14-amber-lute")
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     closed: bool = False
+    part: dict[str, Any] | None = None
+    """What can be looked at while the data is still being opened."""
     change_problem: Problem | None = None
     """What every change is refused with."""
 
@@ -260,6 +262,8 @@ class FakeDesk:
         if name == "open_data" and on_progress:
             for phase, done, total in self.progress:
                 on_progress(phase, done, total)
+        if name == "open_data" and on_item and self.part:
+            on_item({"summary": self.part})
         gate = self._gates.setdefault(name, threading.Event()) if name in self.hold else self._open
         return FakeCall(lambda call: self._answer(name, arguments, on_item), gate)
 

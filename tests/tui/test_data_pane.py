@@ -243,3 +243,20 @@ def test_facts_fit_the_pane_and_keep_the_number_of_each_severity(width: int) -> 
     if width > 50:
         page = facts.lines(told, width).plain
         assert all(glyph in page for glyph in "✗▲•")
+
+
+async def test_the_first_rows_of_a_large_file_can_be_read_while_the_rest_is_counted() -> None:
+    part = {**SUMMARY, "rows": 200, "stage": "first rows"}
+    desk = FakeDesk(hold={"open_data"}, progress=(("reading", 10, 100),), part=part)
+    async with opened(WIDE, desk) as bench:
+        await bench.settle()
+        assert "the first 200 rows can be looked at" in bench.text()
+        await bench.press("down", "down")
+        assert "▸ 3 of 300" in bench.text()
+        assert "reading" in bench.text()
+        await bench.press("e")  # nothing can be changed yet
+        assert bench.screen_name == "Bench"
+        desk.let_go("open_data")
+        await bench.settle()
+        assert "▸ 3 of 300" in bench.text()  # it stays where it was
+        assert "can be looked at" not in bench.text()

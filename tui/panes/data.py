@@ -61,6 +61,13 @@ class DataPane(EditingPane):
             super().__init__()
             self.summary = summary
 
+    class Partly(Message):
+        """Some of the rows can be looked at while the others are read."""
+
+        def __init__(self, summary: dict[str, Any], opening: int) -> None:
+            super().__init__()
+            self.summary, self.opening = summary, opening
+
     class Refused(Message):
         """The data cannot be used; None when the person cancelled."""
 
@@ -93,6 +100,9 @@ class DataPane(EditingPane):
         super().__init__(desk)
         self._call: Call | None = None
         self._other_view = False
+        self._part: dict[str, Any] | None = None
+        self._progress = Progress("reading")
+        self._opening = 0
 
     def compose(self) -> ComposeResult:
         yield Static(id="data-facts", markup=False)
@@ -106,15 +116,28 @@ class DataPane(EditingPane):
     def open(self, config: Config) -> None:
         """Open the config's data; an opening in hand is dropped."""
         self._cancel_call()
-        self._summary, self._stepping = None, ""
+        self._summary, self._stepping, self._part, self._at = None, "", None, 0
         self.query(MappingForm).remove()
         self._view.display = True
         self._store.forget()
         self._blank()
         self._call = self._desk.call(
-            "open_data", on_progress=self._reporter(), config=config.to_dict()
+            "open_data",
+            on_progress=self._reporter(),
+            on_item=self._part_teller(),
+            config=config.to_dict(),
         )
         self._wait(self._call)
+
+    def _part_teller(self) -> Callable[[dict[str, Any]], None]:
+        """Passes on what can be looked at already; for this opening only."""
+        self._opening += 1
+        opening = self._opening
+
+        def tell(item: dict[str, Any]) -> None:
+            self.post_message(self.Partly(item["summary"], opening))
+
+        return tell
 
     def _reporter(self) -> Callable[[str, int, int], None]:
         """Passes progress on from the desk's thread, a few times a second at most."""
@@ -155,7 +178,17 @@ class DataPane(EditingPane):
     def _show_progress(self, message: Moved) -> None:
         if self._summary is None and self._call is not None:
             self.say(message.progress.phase)
-            self._facts(facts.opening(message.progress, self._width))
+            self._progress = message.progress
+            self._facts(facts.opening(self._progress, self._width, self._part))
+
+    @on(Partly)
+    def _show_part(self, message: Partly) -> None:
+        """Rows of a large source can be looked at while the rest is read and counted."""
+        if self._summary is None and message.opening == self._opening:
+            self._part = message.summary
+            self._facts(facts.opening(self._progress, self._width, self._part))
+            self._store.forget()
+            self._want(self._at)
 
     @on(Opened)
     def _show_summary(self, message: Opened) -> None:
@@ -163,8 +196,10 @@ class DataPane(EditingPane):
         self.remove_class("-problem")
         self._retitle()
         self.show_facts()
-        self._at = 0
-        self._want(0)
+        if self._part is None:
+            self._at = 0
+        self._store.forget()
+        self._want(min(self._at, max(0, int(message.summary["rows"]) - 1)))
 
     @on(Unmapped)
     def _ask_for_columns(self, message: Unmapped) -> None:
