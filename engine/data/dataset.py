@@ -141,7 +141,7 @@ def open_data(
     while the rest is done.
 
     `on_progress(phase, done, total)` may raise Cancelled; phases are "reading", "tokenizing", "near copies",
-    "checking".
+    "counting overlap", "checking".
     """
 
     def first_rows(source: Source) -> None:
@@ -184,7 +184,7 @@ def _counted(
     ]
     picked = Picked(rows, used)
     groups = near_prompts(picked, lambda done, total: on_progress("near copies", done, total))
-    divided = divide(config, source, edits.project, rows, used, groups, log)
+    divided = divide(config, source, edits.project, rows, used, groups, log, on_progress)
     if "train" not in divided.sides:
         raise sources.nothing(source.path, source.records, log)
     return Dataset(

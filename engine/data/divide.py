@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from engine.data.problems import FaultLog
 from engine.data.project import Project
 from engine.data.rows import Fault, Row
 from engine.data.source import Source
-from engine.data.split import Side, Split, grouped_split, merged
+from engine.data.split import FrozenSides, Side, Split, grouped_split, merged
 
 FEWEST_HELD_OUT = 8
 NEAR = 0.8
@@ -44,6 +44,7 @@ def divide(
     used: list[int],
     groups: NDArray[np.int64],
     log: FaultLog,
+    on_progress: Callable[[str, int, int], None],
 ) -> Divided:
     """Put the `used` rows on sides, those of one group (near copies) together; what is set aside for its
     copies is logged."""
@@ -51,16 +52,16 @@ def divide(
         return _by_file(source, rows, used, groups.tolist(), log)
     seed, fraction = config.train.seed, config.data.eval_fraction
     frozen = project.sides(seed, fraction)
-    chosen, counts = _without_leaks(Picked(rows, used), fraction, seed, groups, frozen)
+    chosen, counts = _without_leaks(Picked(rows, used), fraction, seed, groups, frozen, on_progress)
     sides: list[Side | None] = [None] * len(rows)
     for place, side in zip(used, chosen.sides, strict=True):
         sides[place] = side
     aside = [used[at] for at in chosen.set_aside.tolist()]
     for place in aside:
         _log_copy(rows[place], source.path, "it has near copies on both sides", log)
-    now = chosen.frozen
-    if not now.items() <= frozen.items():
-        project.keep_sides(seed, fraction, {**frozen, **now})
+    now = frozen.with_more(chosen.frozen)
+    if len(now) > len(frozen):
+        project.keep_sides(seed, fraction, now)
     notes = chosen.notes + _notes(fraction, sides.count("eval"))
     method = "hash of the user text" if fraction else "nothing held out"
     return Divided(sides, method, counts, aside, notes)
@@ -71,17 +72,22 @@ def _without_leaks(
     fraction: float,
     seed: int,
     groups: NDArray[np.int64],
-    frozen: Mapping[int, Side],
+    frozen: FrozenSides,
+    on_progress: Callable[[str, int, int], None],
 ) -> tuple[Split, dict[str, Any]]:
     """The split, and its overlap as an independent pass counts it. The groups are drawn by chance and miss a
     near copy in a hundred; what that pass finds joins them, and the rows are divided once more."""
+
+    def told(done: int, total: int) -> None:
+        on_progress("counting overlap", done, total)
+
     chosen = grouped_split(rows, fraction, seed, groups, frozen)
-    found = leaks(rows, chosen.sides, NEAR)
+    found = leaks(rows, chosen.sides, NEAR, told)
     if len(found.pairs):
         joined = np.arange(len(rows))
         joined[found.pairs[:, 0]] = found.pairs[:, 1]
         chosen = grouped_split(rows, fraction, seed, merged(groups, joined), frozen)
-        found = leaks(rows, chosen.sides, NEAR)
+        found = leaks(rows, chosen.sides, NEAR, told)
     return chosen, counted(found, NEAR)
 
 

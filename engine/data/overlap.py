@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import ceil
 from typing import Any, Literal
 
@@ -65,7 +66,9 @@ def leaks(
     """The held-out rows that are trained on. Rows are read in order, the held-out ones first."""
     held = [at for at, side in enumerate(sides) if side == "eval"]
     train = [at for at, side in enumerate(sides) if side == "train"]
-    forms = np.array([_forms(rows[at]) for at in held + train], np.int64).reshape(-1, 2)
+    forms = np.empty((len(held) + len(train), 2), np.int64)
+    for at, place in enumerate(chain(held, train)):
+        forms[at] = _forms(rows[place])
     exact, normal = (
         np.array(held, np.int64)[np.isin(form[: len(held)], form[len(held) :])] for form in forms.T
     )

@@ -6,12 +6,16 @@ import hashlib
 import json
 import os
 import re
+import uuid
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engine import paths
-from engine.data.split import Side
+from engine.data.split import FrozenSides
 from engine.errors import Problem
 from engine.runs.directory import read_json, write_json
 
@@ -74,20 +78,26 @@ class Project:
         else:
             (self.folder / DRAFT).unlink(missing_ok=True)
 
-    def sides(self, seed: int, fraction: float) -> dict[int, Side]:
-        """Which texts (by hash) were put on which side before, under this seed and share."""
-        tree = read_json(self.folder / _sides_name(seed, fraction))
-        sides: dict[int, Side] = {}
-        names: tuple[Side, Side] = ("train", "eval")
-        for name in names:
-            sides.update(dict.fromkeys(map(int, tree.get(name, [])), name))
-        return sides
+    def sides(self, seed: int, fraction: float) -> FrozenSides:
+        """Which texts were put on which side before, under this seed and share."""
+        try:
+            with np.load(self.folder / _sides_name(seed, fraction), allow_pickle=False) as kept:
+                known, held = kept["known"], kept["held"]
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+            return FrozenSides.none()
+        if known.dtype != np.uint64 or held.dtype != np.bool_ or known.shape != held.shape:
+            return FrozenSides.none()
+        return FrozenSides(known, held)
 
-    def keep_sides(self, seed: int, fraction: float, sides: dict[int, Side]) -> None:
-        tree: dict[str, list[int]] = {"train": [], "eval": []}
-        for text, side in sides.items():
-            tree[side].append(text)
-        write_json(self._make() / _sides_name(seed, fraction), tree)
+    def keep_sides(self, seed: int, fraction: float, sides: FrozenSides) -> None:
+        path = self._make() / _sides_name(seed, fraction)
+        partial = path.with_name(f".{uuid.uuid4().hex[:8]}.npz")
+        try:
+            np.savez(partial, known=sides.known, held=sides.held)
+            partial.chmod(0o600)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def _make(self) -> Path:
         paths.make_private(self.folder)
@@ -105,9 +115,9 @@ class Unkept(Project):
     def keep_draft(self, draft: dict[str, Any] | None) -> None:
         pass
 
-    def keep_sides(self, seed: int, fraction: float, sides: dict[int, Side]) -> None:
+    def keep_sides(self, seed: int, fraction: float, sides: FrozenSides) -> None:
         pass
 
 
 def _sides_name(seed: int, fraction: float) -> str:
-    return f"sides-{seed}-{fraction:g}.json"
+    return f"sides-{seed}-{fraction:g}.npz"

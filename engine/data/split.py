@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,9 @@ from engine.data.overlap import Side, overlap
 from engine.data.rows import Row
 
 __all__ = [
+    "FrozenSides",
     "Side",
     "Split",
-    "frozen_of",
     "grouped_split",
     "merged",
     "normalise",
@@ -32,6 +32,36 @@ FEWEST = 8
 _RANGE = 2**64
 
 
+class FrozenSides:
+    """The sides of texts by their `text_hash`, as two arrays: a million rows are no burden."""
+
+    def __init__(self, known: NDArray[np.uint64], held: NDArray[np.bool_]) -> None:
+        self.known, first = np.unique(known, return_index=True)
+        self.held = held[first]
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    @classmethod
+    def none(cls) -> FrozenSides:
+        return cls(np.zeros(0, np.uint64), np.zeros(0, np.bool_))
+
+    def sides_of(self, texts: NDArray[np.uint64]) -> list[Side | None]:
+        """The side of each text, None where it has none yet."""
+        if not len(self):
+            return [None] * len(texts)
+        at = np.minimum(np.searchsorted(self.known, texts), len(self) - 1)
+        there = self.known[at] == texts
+        names: tuple[Side | None, ...] = (None, "train", "eval")
+        return [names[which] for which in np.where(there, 1 + self.held[at], 0).tolist()]
+
+    def with_more(self, other: FrozenSides) -> FrozenSides:
+        """These, and those of the other for texts that have no side here."""
+        return FrozenSides(
+            np.concatenate([self.known, other.known]), np.concatenate([self.held, other.held])
+        )
+
+
 @dataclass(frozen=True)
 class Split:
     """A side for each row; None for the positions in `set_aside`, whose group touches both sides
@@ -44,10 +74,11 @@ class Split:
     known: NDArray[np.uint64]
 
     @property
-    def frozen(self) -> dict[int, Side]:
+    def frozen(self) -> FrozenSides:
         """What to keep, for `grouped_split` to go on from when rows are added."""
-        pairs = zip(self.known.tolist(), self.sides, strict=True)
-        return {text: side for text, side in pairs if side}
+        used = np.array([side is not None for side in self.sides], np.bool_)
+        held = np.array([side == "eval" for side in self.sides], np.bool_)
+        return FrozenSides(self.known[used], held[used])
 
 
 def normalise(text: str) -> str:
@@ -80,7 +111,7 @@ def grouped_split(
     fraction: float,
     seed: int,
     groups: NDArray[np.int64] | None = None,
-    frozen: Mapping[int, Side] | None = None,
+    frozen: FrozenSides | None = None,
 ) -> Split:
     """A side for each row, in the rows' order, which does not matter; rows of one group id, and
     rows of one normalised user text, share it.
@@ -94,7 +125,7 @@ def grouped_split(
     """
     known, hashes = _hashes(rows, seed)
     label = merged(known) if groups is None else merged(known, groups)
-    kept = [(frozen or {}).get(value) for value in known.tolist()]
+    kept = (frozen or FrozenSides.none()).sides_of(known)
     held, trains = (_touched(label, [side == name for side in kept]) for name in ("eval", "train"))
     drawn, sizes = _draws(label, known, hashes)
     free = [group for group in drawn if not held[group] and not trains[group]]
@@ -124,15 +155,6 @@ def merged(*groupings: NDArray[np.integer]) -> NDArray[np.int64]:
             labels = least[inverse]
         if np.array_equal(labels, before):
             return labels.astype(np.int64)
-
-
-def frozen_of(rows: Sequence[Row], sides: Sequence[Side | None]) -> dict[int, Side]:
-    """What to keep of a split, for `grouped_split` to go on from when rows are added."""
-    return {
-        text_hash(normalise(prompt_of(row))): side
-        for row, side in zip(rows, sides, strict=True)
-        if side
-    }
 
 
 def touching(

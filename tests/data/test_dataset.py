@@ -163,7 +163,7 @@ def test_progress_is_told_and_its_cancelling_ends_the_work(data: Path) -> None:
     told: list[str] = []
     open_data(config(data), TOKENIZER, lambda phase, done, total: told.append(phase))
     assert list(dict.fromkeys(told)) == [
-        "reading", "tokenizing", "near copies", "checking"
+        "reading", "tokenizing", "near copies", "counting overlap", "checking"
     ]  # fmt: skip
 
     def cancel(phase: str, done: int, total: int) -> None:

@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine.data.edits import Edits, Key, ids_of
 from engine.data.project import EDITS, Project
 from engine.data.rows import Message, Row
+from engine.data.split import FrozenSides
 from engine.errors import Problem
 
 
@@ -147,7 +149,12 @@ def test_drafts_are_kept_and_dropped(project: Project) -> None:
 
 
 def test_sides_are_kept_by_seed_and_share(project: Project) -> None:
-    project.keep_sides(42, 0.1, {2**64 - 1: "train", 7: "eval"})
-    assert project.sides(42, 0.1) == {2**64 - 1: "train", 7: "eval"}
-    assert project.sides(43, 0.1) == {}
+    texts = np.array([2**64 - 1, 7], np.uint64)
+    project.keep_sides(42, 0.1, FrozenSides(texts, np.array([False, True])))
+    assert project.sides(42, 0.1).sides_of(texts) == ["train", "eval"]
+    assert len(project.sides(43, 0.1)) == 0
+    (kept,) = project.folder.glob("sides-*")
+    for damaged in (b"", b"PK\x03\x04 nonsense", kept.read_bytes()[:-30]):
+        kept.write_bytes(damaged)
+        assert len(project.sides(42, 0.1)) == 0
     assert oct(project.folder.stat().st_mode & 0o777) == "0o700"

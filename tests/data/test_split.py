@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from engine.data.checks.near import near_groups
 from engine.data.rows import Message, Row
 from engine.data.split import (
-    frozen_of,
+    FrozenSides,
+    Side,
     grouped_split,
     merged,
     normalise,
@@ -189,12 +190,31 @@ def test_groupings_are_merged_through_shared_members() -> None:
 # frozen sides
 
 
+def hashes(texts: list[str]) -> np.ndarray:
+    return np.array([text_hash(normalise(text)) for text in texts], np.uint64)
+
+
+def frozen_of(given_rows: list[Row], sides: list[Side | None]) -> FrozenSides:
+    used = [at for at, side in enumerate(sides) if side]
+    texts = [given_rows[at].user_text for at in used]
+    return FrozenSides(hashes(texts), np.array([sides[at] == "eval" for at in used], np.bool_))
+
+
+def test_what_a_split_says_to_keep_is_what_it_did() -> None:
+    found = grouped_split(rows(QUESTIONS), 0.3, 1)
+    assert found.frozen.sides_of(hashes(QUESTIONS)) == found.sides
+    assert found.frozen.sides_of(hashes(["never seen"])) == [None]
+    more = FrozenSides(hashes(["new", QUESTIONS[0]]), np.array([True, found.sides[0] != "eval"]))
+    both = found.frozen.with_more(more)
+    assert both.sides_of(hashes(["new", QUESTIONS[0]])) == ["eval", found.sides[0]]
+
+
 def test_what_is_frozen_stays_when_rows_are_added() -> None:
     before = rows(QUESTIONS[:300])
     first = grouped_split(before, 0.1, 42).sides
     frozen = frozen_of(before, first)
     assert len(frozen) == 300
-    assert frozen[text_hash(normalise(QUESTIONS[7]))] == first[7]
+    assert frozen.sides_of(hashes(QUESTIONS[7:8])) == [first[7]]
     after = grouped_split(rows(QUESTIONS), 0.5, 7, frozen=frozen)  # another seed and share
     assert after.sides[:300] == first
     assert 200 < after.sides[300:].count("eval") < 500
