@@ -28,6 +28,8 @@ FAILED = events.Failed(
     "Fix: try a third of the learning rate, or look at these rows.",
 )
 STOPPED = events.Stopped(step=30, path=f"{RUN}/final")
+FAULTY: dict[str, Any] = {"said": "jsonl.json"}
+PART = {"rows": 1_000_000, "stage": "rows"}
 Do = Callable[[Bench], Awaitable[None]]
 
 
@@ -74,10 +76,29 @@ STATES: dict[str, tuple[dict[str, Any], list[Any], Do]] = {
     "failed": ({}, story_until(step=12, ending=FAILED), attach),
     "done": ({}, story_until(), ask),
     "help": ({}, [], pressing("question_mark")),
+    "faulty": (FAULTY, [], nothing),
+    "partly": (
+        {
+            **FAULTY,
+            "hold": {"open_data"},
+            "progress": (("tokenizing", 20_000, 1_000_000),),
+            "part": PART,
+        },
+        [],
+        nothing,
+    ),
+    "checks": (FAULTY, [], pressing("p")),
+    "check": (FAULTY, [], pressing("p", "down", "enter")),
+    "tokens": (FAULTY, [], pressing("T")),
+    "histogram": (FAULTY, [], pressing("v")),
+    "filter": (FAULTY, [], pressing("f")),
+    "editor": (FAULTY, [], pressing("e")),
+    "mapping": ({"said": "csv.json"}, [], nothing),
 }
 PANES = {
     "loading": "14", "ready": "1234", "data-error": "12", "knob-error": "2", "preparing": "3", "training": "34",
-    "stopped": "3", "failed": "3", "done": "34", "help": "1",
+    "stopped": "3", "failed": "3", "done": "34", "help": "1", "faulty": "1", "partly": "1", "checks": "-", "check": "-",
+    "tokens": "-", "histogram": "-", "filter": "-", "editor": "-", "mapping": "-",
 }  # fmt: skip
 
 
@@ -92,7 +113,7 @@ def picture(snap_compare: Any, name: str, size: tuple[int, int], pane: str = "")
         bench = Bench(app, pilot, desk, runs)
         await bench.settle()
         await do(bench)
-        if pane and name != "help":
+        if pane.isdigit() and name != "help":
             await bench.press(pane)
         await bench.settle()
 

@@ -84,6 +84,8 @@ def guess(columns: Sequence[str]) -> dict[str, str | None]:
     ):
         found[part] = _column(words, left)
         left = [name for name in left if name != found[part]]
+    if len(left) == 1 and (found["answer"] is None) != (found["prompt"] is None):
+        found["prompt" if found["prompt"] is None else "answer"] = left[0]
     return {part: found[part] for part in ("prompt", "answer", "system")}
 
 

@@ -40,10 +40,10 @@ def story_until(
 
 
 class ReplayDesk(FakeDesk):
-    """Answers with what the real desk said; `hold` and `problem` as in FakeDesk."""
+    """Answers with what the real desk said; `hold` and `problem` as in FakeDesk, `said` names the record."""
 
-    def __init__(self, **given: Any) -> None:
-        self.said = read_desk()
+    def __init__(self, said: str = "desk.json", **given: Any) -> None:
+        self.said = {"rows": {"rows": [], "total": 0}, **read_desk(said)}
         super().__init__(
             summary=self.said["summary"], rows=self.said["rows"]["rows"], run=RUN, **given
         )
@@ -52,7 +52,9 @@ class ReplayDesk(FakeDesk):
         self, name: str, given: dict[str, Any], on_item: Callable[[dict[str, Any]], None] | None
     ) -> dict[str, Any]:
         if name == "held_out":
-            return dict(self.said["held_out"])
+            return dict(self.said.get("held_out", {"prompts": []}))
+        if name == "tokens" and "tokens" in self.said:
+            return dict(self.said["tokens"])
         if name == "answers":
             return self._recorded_answers(given, on_item)
         found = super()._answer(name, given, on_item)
