@@ -146,8 +146,10 @@ def test_columns_of_pictures_are_left_out_and_features_decoded(tmp_path: Path) -
             "l": datasets.ClassLabel(names=["a"]),
         }
     )
-    table = {"t": ["x"], "p": [{"bytes": b"raw", "path": None}], "l": [0]}
-    datasets.Dataset.from_dict(table, features=features).save_to_disk(str(tmp_path / "set"))
+    columns = {"t": ["x"], "p": [{"bytes": b"raw", "path": None}], "l": [0]}
+    table = datasets.table.InMemoryTable(pa.table(columns, schema=features.arrow_schema))
+    info = datasets.DatasetInfo(features=features)
+    datasets.Dataset(table, info=info).save_to_disk(str(tmp_path / "set"))
     found = read(tmp_path / "set")
     assert found.values == [{"t": "x", "l": 0}]
     assert found.notes == ["columns of pictures or sound are left out: p"]
