@@ -147,7 +147,7 @@ def test_columns_of_pictures_are_left_out_and_features_decoded(tmp_path: Path) -
         }
     )
     columns = {"t": ["x"], "p": [{"bytes": b"raw", "path": None}], "l": [0]}
-    table = datasets.table.InMemoryTable(pa.table(columns, schema=features.arrow_schema))
+    table = datasets.table.InMemoryTable(arrow.table(columns, schema=features.arrow_schema))
     info = datasets.DatasetInfo(features=features)
     datasets.Dataset(table, info=info).save_to_disk(str(tmp_path / "set"))
     found = read(tmp_path / "set")
