@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.config import Config
 from engine.data import source as sources
@@ -179,9 +180,9 @@ def _counted(
     log = copy.deepcopy(source.log)
     encoded = _with_edits(whole, edited, rows, tokenizer)
     fitted = fit(config, tokenizer, rows, encoded, source.file_of, log)
-    used = [
-        place for place in np.flatnonzero(fitted.usable).tolist() if place not in edited.excluded
-    ]
+    usable = fitted.usable.copy()
+    usable[list(edited.excluded)] = False
+    used = np.flatnonzero(usable)
     picked = Picked(rows, used)
     groups = near_prompts(picked, lambda done, total: on_progress("near copies", done, total))
     divided = divide(config, source, edits.project, rows, used, groups, log, on_progress)
@@ -245,30 +246,29 @@ def _with_edits(
 
 def _findings(
     picked: Picked,
-    used: list[int],
+    used: NDArray[np.int64],
     groups: Any,
     fitted: Fitted,
     tokenizer: Any,
     on_progress: OnProgress,
 ) -> list[Finding]:
     """What the checks find among the rows in use, by their positions among all rows."""
-    places = np.array(used, np.int64)
     encoded = fitted.encoded
     window = window_of(tokenizer)
     found = run_checks(
         picked,
-        lengths=encoded.lengths[places],
-        labels=encoded.label_counts[places],
-        full_lengths=encoded.full_lengths[places],
+        lengths=encoded.lengths[used],
+        labels=encoded.label_counts[used],
+        full_lengths=encoded.full_lengths[used],
         max_length=fitted.max_length,
         window=window,
-        prompt_lengths=encoded.prompt_lengths(window)[places],
+        prompt_lengths=encoded.prompt_lengths(window)[used],
         special_tokens=template_of(tokenizer).stops,
         groups=groups,
         on_progress=on_progress,
     )
     return [
-        replace(f, rows=places[f.rows], detail={used[at]: said for at, said in f.detail.items()})
+        replace(f, rows=used[f.rows], detail={int(used[at]): said for at, said in f.detail.items()})
         for f in found
     ]
 

@@ -41,7 +41,7 @@ def divide(
     source: Source,
     project: Project,
     rows: Sequence[Row],
-    used: list[int],
+    used: NDArray[np.int64],
     groups: NDArray[np.int64],
     log: FaultLog,
     on_progress: Callable[[str, int, int], None],
@@ -54,9 +54,9 @@ def divide(
     frozen = project.sides(seed, fraction)
     chosen, counts = _without_leaks(Picked(rows, used), fraction, seed, groups, frozen, on_progress)
     sides: list[Side | None] = [None] * len(rows)
-    for place, side in zip(used, chosen.sides, strict=True):
+    for place, side in zip(used.tolist(), chosen.sides, strict=True):
         sides[place] = side
-    aside = [used[at] for at in chosen.set_aside.tolist()]
+    aside = used[chosen.set_aside].tolist()
     for place in aside:
         _log_copy(rows[place], source.path, "it has near copies on both sides", log)
     now = frozen.with_more(chosen.frozen)
@@ -92,16 +92,18 @@ def _without_leaks(
 
 
 def _by_file(
-    source: Source, rows: Sequence[Row], used: list[int], groups: list[int], log: FaultLog
+    source: Source, rows: Sequence[Row], used: NDArray[np.int64], groups: list[int], log: FaultLog
 ) -> Divided:
     """The held-out file's rows are held out, all others train; training rows with a copy there are set aside."""
-    held = {place for place in used if source.own <= place < len(source.rows)}
+    held = {place for place in used.tolist() if source.own <= place < len(source.rows)}
     if not held:
         raise sources.nothing(source.paths[1], len(source.rows) - source.own, log)
-    held_groups = {group for place, group in zip(used, groups, strict=True) if place in held}
+    held_groups = {
+        group for place, group in zip(used.tolist(), groups, strict=True) if place in held
+    }
     sides: list[Side | None] = [None] * len(rows)
     aside = []
-    for place, group in zip(used, groups, strict=True):
+    for place, group in zip(used.tolist(), groups, strict=True):
         if place in held:
             sides[place] = "eval"
         elif group in held_groups:
