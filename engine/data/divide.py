@@ -116,7 +116,7 @@ def _by_file(
 
 def _log_copy(row: Row, path: str, what: str, log: FaultLog) -> None:
     fix = "nothing to do, it is not trained on"
-    log.add(Fault(row.line, 1, "held_out_copy", what, fix, row.number, path))
+    log.add(Fault(row.line, 1, "held_out_copy", what, fix, row.number, row.path or path))
 
 
 def _notes(fraction: float, held: int) -> list[str]:

@@ -93,7 +93,7 @@ def _fault(row: Row, path: str, refused: str | None, max_length: int) -> Fault:
             f"the prompt fills the longest row ({max_length} tokens), nothing of the answer is left"
         )
         fix = "raise data.max_length, or shorten the prompt"
-    return Fault(row.line, 1, code, what, fix, row.number, path)
+    return Fault(row.line, 1, code, what, fix, row.number, row.path or path)
 
 
 def _template_notes(template: Template) -> list[str]:

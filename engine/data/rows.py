@@ -50,7 +50,7 @@ class Row:
 
     `number` counts the records of the source from 1, `line` the lines of the file from 1
     (the same as `number` where a container has no lines). `tools` is empty, or the JSON text of
-    the list of tool definitions.
+    the list of tool definitions; `path` names the row's file where a source has several.
     """
 
     number: int
@@ -58,6 +58,7 @@ class Row:
     messages: tuple[Message, ...]
     tools: str = ""
     raw: bool = False
+    path: str = ""
 
     @property
     def system(self) -> str | None:

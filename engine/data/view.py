@@ -23,6 +23,7 @@ def row_view(dataset: Dataset, index: int) -> dict[str, Any]:
         "index": index,
         "number": row.number,
         "line": row.line,
+        "path": row.path,
         "side": dataset.sides[index],
         "tokens": len(encoded.ids),
         "labels": int(encoded.labels.sum()),

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from engine.config import from_dict
 from engine.data.containers import splits
 from engine.data.containers.record import Record
+from engine.data.dataset import open_data, summary
 from engine.data.read import check_source, open_source
 from engine.data.rows import Fault
 from engine.errors import Problem
 from tests.data.reading import alpaca
+from tests.tiny import tiny_tokenizer
 
 ROWS = alpaca(30)
 
@@ -273,3 +276,17 @@ def test_a_folder_that_leads_into_itself(tmp_path: Path) -> None:
 )
 def test_what_a_name_speaks_of(name: str, part: str | None) -> None:
     assert splits.part_of(name) == part
+
+
+def test_a_row_of_several_files_is_blamed_in_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINETUI_HOME", str(tmp_path / "home"))
+    write(tmp_path / "a.jsonl", alpaca(20))
+    long = {"instruction": "word " * 200, "output": "lost"}
+    write(tmp_path / "b.jsonl", [*alpaca(40)[20:], long])
+    config = from_dict({"data": {"path": str(tmp_path / "*.jsonl"), "max_length": 64}})
+    dataset = open_data(config, tiny_tokenizer())
+    (problem,) = summary(dataset)["problems"]
+    assert problem["first"].startswith(f"{tmp_path}/b.jsonl:21:1: ")
+    assert dataset.rows[0].path == f"{tmp_path}/a.jsonl"

@@ -13,6 +13,7 @@ import pytest
 
 from engine.config import from_dict
 from engine.data.dataset import open_data
+from engine.data.frozen import freeze, frozen_rows, iterate, load_frozen
 from engine.desk.data_work import DataWork
 from engine.desk.process import Task
 from engine.errors import Problem
@@ -211,6 +212,26 @@ def test_rows_that_are_not_counted_yet_can_be_looked_at_and_not_edited(work: Dat
         with pytest.raises(Problem, match="still being counted"):
             edit()
     assert not work.data.edits.project.folder.joinpath("edits.jsonl").exists()
+
+
+def test_a_run_keeps_the_rows_as_edited(work: DataWork, tmp_path: Path) -> None:
+    """What is frozen, text and tokens, is what was edited; what was left out is nowhere."""
+    turns = [{"role": "user", "content": "Changed?"}, {"role": "assistant", "content": "Yes."}]
+    work.edit(TASK, 0, turns)
+    work.exclude(TASK, [1])
+    work.add(TASK, [{"role": "user", "content": "New?"}, {"role": "assistant", "content": "So."}])
+    freeze(tmp_path / "run", work.data)
+    frozen = load_frozen(tmp_path / "run")
+    found = {}
+    for side, tokens in (("train", frozen.train), ("eval", frozen.eval)):
+        rows = frozen_rows(tmp_path / "run", side)
+        assert [row.number for row in rows] == tokens.rows
+        for row, (ids, labels) in zip(rows, iterate(tokens), strict=True):
+            found[row.number] = (row.user_text, row.answer)
+            assert TOKENIZER.decode(ids[labels]).removesuffix("<|im_end|>") == row.answer
+    assert found[1] == ("Changed?", "Yes.")
+    assert found[61] == ("New?", "So.")
+    assert found.keys() == {*range(1, 62)} - {2}
 
 
 def test_drafts_come_back_with_the_data(work: DataWork, file: Path) -> None:

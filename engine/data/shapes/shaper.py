@@ -125,7 +125,7 @@ class Shaper:
         if self.table:
             _parse_cells(record.value)
         content = (found or self.shape).parse(record.value)
-        return Row(record.number, record.line, *content) if content else None
+        return Row(record.number, record.line, *content, path=record.path) if content else None
 
     def _note_turns(self, value: dict[str, Any]) -> None:
         for name in LIST_FIELDS:
