@@ -204,7 +204,9 @@ def row_head(
 ) -> Content:
     """`▸ 17 of 300 · train · line 17 · 94 tokens, 31 learned`."""
     among = {None: "", "train": " to train on", "eval": " held out"}[side]
-    own = {"train": "train", "eval": "held out"}.get(row["side"], "set aside")
+    own = {"train": "train", "eval": "held out"}.get(
+        row["side"], "set aside" if row.get("divided", True) else "not divided yet"
+    )
     words = [f"{at + 1:,} of {total:,}{among}"]
     if row.get("excluded"):
         words.append("left out")

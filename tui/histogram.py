@@ -31,7 +31,7 @@ def draw(summary: dict[str, Any], width: int, height: int = 2, alone: bool = Fal
     line = min(end, _column(maximum, edges, cells)) if maximum < edges[-1] else end + 1
     most = max(counts)
     head = Content.assemble(
-        ("tokens ", "$quiet"), f"{edges[0]:,} to {edges[-1]:,}",
+        ("tokens ", "$quiet"), f"{edges[0]:,} to {edges[-1] - 1:,}",
         (f" · tallest bar {most:,} row{'' if most == 1 else 's'}", "$quiet"),
         ("   v shows the facts" if alone else "", "$quiet"),
     )  # fmt: skip

@@ -57,6 +57,8 @@ def find_target(word: str | None, commands: Sequence[str] = ()) -> Target:
     if path.suffix.lower() in (".yaml", ".yml"):
         return Target(knobs.load(path))
     there = os.path.exists(path)
+    if not there and any(sign in word for sign in "*?["):
+        return _data(str(path.absolute()))
     if not there and _is_hub_id(word):
         return _data(word)
     run = _find_run(word, path) if len(word) < LONGEST_NAME else None

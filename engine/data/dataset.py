@@ -26,7 +26,7 @@ from engine.data.fit import MOST_TOKENS, Fitted, fit, window_of
 from engine.data.overlap import counted, leaks
 from engine.data.picked import Picked
 from engine.data.problems import FaultLog
-from engine.data.project import Project, Unkept
+from engine.data.project import EDITS, Project, Unkept
 from engine.data.read import quiet
 from engine.data.rows import Fault, Row
 from engine.data.source import Source
@@ -187,7 +187,7 @@ def _counted(
     groups = near_prompts(picked, lambda done, total: on_progress("near copies", done, total))
     divided = divide(config, source, edits.project, rows, used, groups, log, on_progress)
     if "train" not in divided.sides:
-        raise sources.nothing(source.path, source.records, log)
+        raise _nothing_to_train(source, edited, edits, log)
     return Dataset(
         config=config,
         source=source,
@@ -206,6 +206,14 @@ def _counted(
         tokenizer=tokenizer,
         notes=[*source.notes, *fitted.notes, *divided.notes, *_edit_notes(edited, edits)],
     )
+
+
+def _nothing_to_train(source: Source, edited: Edited, edits: Edits, log: FaultLog) -> Problem:
+    if not edited.excluded:
+        return sources.nothing(source.path, source.records, log)
+    what = f"no row is left to train on: {len(edited.excluded):,} are left out by your edits"
+    kept = edits.project.folder / EDITS
+    return Problem(source.path, what, f"leave some of them in, or delete the edits ({kept})")
 
 
 def _uncounted(config: Config, source: Source, edits: Edits, tokenizer: Any) -> Dataset:

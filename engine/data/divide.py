@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.config import Config
 from engine.data import source as sources
-from engine.data.overlap import counted, leaks, overlap
+from engine.data.overlap import counted, leaks
 from engine.data.picked import Picked
 from engine.data.problems import FaultLog
 from engine.data.project import Project
@@ -57,6 +57,9 @@ def divide(
     for place, side in zip(used.tolist(), chosen.sides, strict=True):
         sides[place] = side
     aside = used[chosen.set_aside].tolist()
+    if counts["near"]:  # sides kept from before hold near copies apart: those in training give way
+        more, counts = _set_aside(rows, sides)
+        aside = sorted(aside + more)
     for place in aside:
         _log_copy(rows[place], source.path, "it has near copies on both sides", log)
     now = frozen.with_more(chosen.frozen)
@@ -108,10 +111,24 @@ def _by_file(
             sides[place] = "eval"
         elif group in held_groups:
             aside.append(place)
-            _log_copy(rows[place], source.path, "its question is in the held-out file", log)
         else:
             sides[place] = "train"
-    return Divided(sides, "a held-out file", overlap(rows, sides, NEAR), aside)
+    more, counts = _set_aside(rows, sides)
+    aside = sorted(aside + more)
+    for place in aside:
+        _log_copy(rows[place], source.path, "its question is in the held-out file", log)
+    return Divided(sides, "a held-out file", counts, aside)
+
+
+def _set_aside(rows: Sequence[Row], sides: list[Side | None]) -> tuple[list[int], dict[str, Any]]:
+    """Take the training rows out that a second pass finds near to held-out ones, until it finds none; their
+    positions, and the overlap that is left."""
+    aside: list[int] = []
+    while len((found := leaks(rows, sides, NEAR)).pairs):
+        for place in np.unique(found.pairs[:, 1]).tolist():
+            sides[place] = None
+            aside.append(place)
+    return aside, counted(found, NEAR)
 
 
 def _log_copy(row: Row, path: str, what: str, log: FaultLog) -> None:

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from engine.data.project import Project
 from engine.data.rows import Message, Row, messages_from_json, messages_to_json
 
+FEW = 64
+Operation = dict[str, Any]
 Key = tuple[str, int]
 """A row's id as read, and its place (from 0) among the rows with that id."""
 
@@ -100,6 +102,21 @@ class Edited:
         name = self.ids[place]
         return f"{int(name):016x}", int(np.count_nonzero(self.ids[:place] == name))
 
+    def keys(self, places: Sequence[int]) -> list[Key]:
+        """The same for many positions."""
+        if len(places) < FEW:
+            return [self.key(place) for place in places]
+        order = np.argsort(self.ids, kind="stable")
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        names = self.ids[list(places)]
+        nth = rank[list(places)] - np.searchsorted(self.ids, names, sorter=order)
+        return [(f"{name:016x}", at) for name, at in zip(names.tolist(), nth.tolist(), strict=True)]
+
+    def place_of(self, key: Key) -> int | None:
+        """The position of the row that a key names."""
+        return _places(self.ids, [key]).get(key)
+
 
 class Edits:
     """The edits of one project: each is on the disk before it counts."""
@@ -110,35 +127,35 @@ class Edits:
         self.overlay = _fold(self._operations)
 
     def change(self, key: Key, messages: tuple[Message, ...]) -> None:
-        self._do({"op": "change", "rows": [[*key, messages_to_json(messages)]]})
+        self.do({"op": "change", "rows": [[*key, messages_to_json(messages)]]})
 
     def change_many(self, changes: Sequence[tuple[Key, tuple[Message, ...]]], check: str) -> None:
         """One edit, taken back as one: a remedy that mends many rows."""
         rows = [[*key, messages_to_json(messages)] for key, messages in changes]
-        self._do({"op": "change", "rows": rows, "check": check, "remedy": "replace"})
+        self.do({"op": "change", "rows": rows, "check": check, "remedy": "replace"})
 
     def add(self, messages: tuple[Message, ...]) -> None:
-        self._do({"op": "add", "rows": [[uuid.uuid4().hex[:16], 0, messages_to_json(messages)]]})
+        self.do({"op": "add", "rows": [[uuid.uuid4().hex[:16], 0, messages_to_json(messages)]]})
 
     def exclude(self, keys: Iterable[Key], check: str = "", remedy: str = "") -> None:
-        self._do({"op": "exclude", "rows": [[*k] for k in keys], "check": check, "remedy": remedy})
+        self.do({"op": "exclude", "rows": [[*k] for k in keys], "check": check, "remedy": remedy})
 
     def restore(self, keys: Iterable[Key]) -> None:
-        """Take rows back in as they were read: neither left out nor changed."""
-        self._do({"op": "restore", "rows": [[*key] for key in keys]})
+        """Take rows that are left out back in, with their changes; others back to what was read."""
+        self.do({"op": "restore", "rows": [[*key] for key in keys]})
 
     def choose(self, check: str, remedy: str) -> None:
         """Remember what is meant with what a check found, where no row is touched for it."""
-        self._do({"op": "choose", "rows": [], "check": check, "remedy": remedy})
+        self.do({"op": "choose", "rows": [], "check": check, "remedy": remedy})
 
-    def undo(self) -> bool:
-        """Take the last edit back; False when there is none."""
+    def undo(self) -> Operation | None:
+        """Take the last edit back and return it, for `do`; None when there is none."""
         if not self._operations:
-            return False
+            return None
         self.project.append({"op": "undo"})
-        self._operations.pop()
+        taken_back = self._operations.pop()
         self.overlay = _fold(self._operations)
-        return True
+        return taken_back
 
     def apply(self, rows: Sequence[Row], ids: NDArray[np.uint64]) -> Edited:
         """The rows of the source with the edits over them; `ids` are the rows' ids as numbers."""
@@ -161,7 +178,8 @@ class Edits:
             len(overlay.changed) + len(overlay.excluded) - len(changed) - len(excluded),
         )
 
-    def _do(self, operation: dict[str, Any]) -> None:
+    def do(self, operation: Operation) -> None:
+        """Make an edit: on the disk, then here."""
         self.project.append(operation)
         self._operations.append(operation)
         _OPERATIONS[operation["op"]](self.overlay, operation)
@@ -226,8 +244,8 @@ def _exclude(overlay: Overlay, operation: dict[str, Any]) -> None:
 
 def _restore(overlay: Overlay, operation: dict[str, Any]) -> None:
     for name, place in operation["rows"]:
-        overlay.changed.pop((name, place), None)
-        overlay.excluded.pop((name, place), None)
+        if overlay.excluded.pop((name, place), None) is None:
+            overlay.changed.pop((name, place), None)
 
 
 def _choose(overlay: Overlay, operation: dict[str, Any]) -> None:

@@ -98,13 +98,17 @@ def _line(row: Row, side: str) -> str:
 
 def _arrays(dataset: Dataset, side: str) -> dict[str, NDArray[Any]]:
     at = [i for i, each in enumerate(dataset.sides) if each == side]
-    encoded = [dataset.encoded[i] for i in at]
-    lengths = np.array([len(e.ids) for e in encoded], dtype=np.int64)
-    none = np.zeros(0)
+    encoded = dataset.encoded
+    lengths = encoded.lengths[at] if at else np.zeros(0, np.int64)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    ids, labels = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.bool_)
+    for place, start, end in zip(at, offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        row = encoded[place]
+        ids[start:end], labels[start:end] = row.ids, row.labels
     return {
-        "ids": np.concatenate([none, *(e.ids for e in encoded)]).astype(np.int32),
-        "labels": np.concatenate([none, *(e.labels for e in encoded)]).astype(np.bool_),
-        "offsets": np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+        "ids": ids,
+        "labels": labels,
+        "offsets": offsets,
         "rows": np.array([dataset.rows[i].number for i in at], dtype=np.int64),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.data.rows import Fault
@@ -93,6 +93,15 @@ class FaultLog:
     def extend(self, faults: Iterable[Fault]) -> None:
         for fault in faults:
             self.add(fault)
+
+    def extend_numbered(self, other: FaultLog, records: int) -> None:
+        """Take in another source's faults; its records are numbered after `records`."""
+        for key, count in other.counts.items():
+            self.counts[key] = self.counts.get(key, 0) + count
+            kept = self.first.setdefault(key, [])
+            kept += [replace(f, number=records + f.number) for f in other.first[key]][
+                : KEPT - len(kept)
+            ]
 
     @property
     def total(self) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.data.checks.remedies import dropped, replacement
 from engine.data.checks.table import CHECKS
 from engine.data.rows import Message
+from engine.data.shapes.tools import canonical
 from engine.data.template import template_of
 from engine.errors import Problem
 
@@ -38,7 +39,7 @@ def apply_remedy(dataset: Dataset, code: str, action: str) -> None:
         _replace(dataset, finding)
     elif action in ("drop", "keep_one"):
         places = dropped(finding, action).tolist()
-        dataset.edits.exclude([dataset.edited.key(place) for place in places], code, action)
+        dataset.edits.exclude(dataset.edited.keys(places), code, action)
     else:
         dataset.edits.choose(code, action)
 
@@ -51,8 +52,26 @@ def _replace(dataset: Dataset, finding: Finding) -> None:
         after = tuple(_with(mended, message) for message in before)
         if after != before:
             changes.append((dataset.edited.key(place), after))
+    if not changes:
+        what = f"none of the {len(finding.rows):,} rows could be mended"
+        raise Problem("check", what, "look at them, and change or drop them by hand")
     dataset.edits.change_many(changes, finding.code)
 
 
 def _with(mended: Callable[[str], str], message: Message) -> Message:
-    return replace(message, content=mended(message.content))
+    """The message with every text of it mended: what is said, and what tools are called with."""
+    calls = message.tool_calls
+    if calls:
+        tree = _strings(mended, message.calls)
+        calls = calls if tree == message.calls else canonical(tree)
+    return replace(message, content=mended(message.content), tool_calls=calls)
+
+
+def _strings(mended: Callable[[str], str], tree: Any) -> Any:
+    if isinstance(tree, str):
+        return mended(tree)
+    if isinstance(tree, list):
+        return [_strings(mended, each) for each in tree]
+    if isinstance(tree, dict):
+        return {name: _strings(mended, each) for name, each in tree.items()}
+    return tree

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol, overload
 
 import numpy as np
@@ -47,10 +48,10 @@ class RowsOnDisk(Sequence[Row]):
 
 
 class Joined(Sequence[Row]):
-    """The rows of one source, and behind them those of another."""
+    """The rows of one source, and behind them those of another, whose numbers go on after `records`."""
 
-    def __init__(self, first: Sequence[Row], second: Sequence[Row]) -> None:
-        self._first, self._second = first, second
+    def __init__(self, first: Sequence[Row], second: Sequence[Row], records: int) -> None:
+        self._first, self._second, self._records = first, second, records
 
     def __len__(self) -> int:
         return len(self._first) + len(self._second)
@@ -63,4 +64,7 @@ class Joined(Sequence[Row]):
         if isinstance(at, slice):
             return [self[place] for place in range(*at.indices(len(self)))]
         own = len(self._first)
-        return self._first[at] if at < own else self._second[at - own]
+        if at < own:
+            return self._first[at]
+        row = self._second[at - own]
+        return replace(row, number=self._records + row.number)

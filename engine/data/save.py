@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.rows import Row
+from engine.data.shapes.known import LIST_FIELDS
 from engine.data.write import record_of
 from engine.errors import Problem
 
+TEXT_LISTS = ("tools", "functions")
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv")
 SHAPES = ("messages", "sharegpt", "alpaca", "prompt/completion", "text")
 
@@ -114,6 +116,10 @@ def _table(records: Iterable[dict[str, Any]], delimiter: str) -> Lines:
                 f'a row has the column "{extra[0]}", which the first row has not',
                 "save it as .jsonl",
             )
+        lists = [n for n, value in record.items() if isinstance(value, (list, dict))]
+        if unread := [name for name in lists if name not in LIST_FIELDS + TEXT_LISTS]:
+            what = f'a table cannot hold the list in "{unread[0]}", it would be read as text'
+            raise Problem("table", what, "save it as .jsonl, or in the shape messages")
         cells = [record.get(name, "") for name in columns]
         yield (
             1,

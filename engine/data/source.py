@@ -82,11 +82,13 @@ def read(
     held_path = config.data.eval_path or held_out
     if not held_path:
         return source
-    held, _ = _read(held_path, config, log, on_progress, lambda source: None)
+    held_log = FaultLog()
+    held, _ = _read(held_path, config, held_log, on_progress, lambda source: None)
+    log.extend_numbered(held_log, source.records)
     return replace(
         source,
         records=source.records + held.records,
-        rows=Joined(source.rows, held.rows),
+        rows=Joined(source.rows, held.rows, source.records),
         ids=np.concatenate([source.ids, held.ids]),
         paths=(source.path, held.path),
     )
@@ -188,9 +190,9 @@ def _shape(
             continue
         places.append(at)
         ids.append(int(row.id, 16))
-        if on_first is None or at < SHOWN_FIRST:
+        if on_first is None or len(rows) < SHOWN_FIRST:
             rows.append(row)
-        if on_first is not None and at == SHOWN_FIRST:
+        if on_first is not None and len(ids) == SHOWN_FIRST:
             on_first(_first(reading, shaper, rows, ids))
     return shaper, rows, np.array(places, np.int64), np.array(ids, np.uint64)
 

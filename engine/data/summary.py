@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engine.data.checks.finding import Finding
 from engine.data.checks.table import CHECKS
 from engine.data.fit import percentiles
+from engine.data.project import Project
 
 if TYPE_CHECKING:
     from engine.data.dataset import Dataset
@@ -52,7 +53,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         "overlap": dataset.overlap,
         "set_aside": len(dataset.set_aside),
         "edits": dataset.edits.overlay.counts,
-        "draft": dataset.edits.project.draft,
+        "draft": _draft(dataset),
         "mapping": None,
         "stage": dataset.stage,
         "system": dataset.system,
@@ -93,3 +94,13 @@ def _check(finding: Finding, dataset: Dataset) -> dict[str, Any]:
         "remedies": list(about.remedies),
         "chosen": dataset.edits.overlay.chosen.get(finding.code, ""),
     }
+
+
+def _draft(dataset: Dataset) -> dict[str, Any] | None:
+    """Half-made text, with the position of its row; None for a row that is new, or no longer there."""
+    kept = Project(dataset.path).draft
+    if kept is None or "messages" not in kept:
+        return None
+    key = kept.get("key")
+    index = dataset.edited.place_of((str(key[0]), int(key[1]))) if key else None
+    return {"index": index, "messages": kept["messages"]}

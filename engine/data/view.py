@@ -25,6 +25,7 @@ def row_view(dataset: Dataset, index: int) -> dict[str, Any]:
         "line": row.line,
         "path": row.path,
         "side": dataset.sides[index],
+        "divided": dataset.stage == "counted",
         "tokens": len(encoded.ids),
         "labels": int(encoded.labels.sum()),
         "truncated": encoded.truncated,

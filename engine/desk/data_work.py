@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from engine.data.project import Project
 from engine.data.rows import Message, Row, messages_from_json
 from engine.errors import Problem
 
 if TYPE_CHECKING:
     from engine.data.dataset import Dataset
-    from engine.data.edits import Key
+    from engine.data.edits import Edits, Key
     from engine.desk.process import Task
 
 MOST_ROWS = 500
@@ -24,7 +28,7 @@ class DataWork:
 
     def __init__(self) -> None:
         self.dataset: Dataset | None = None
-        self._found: tuple[str, list[int]] = ("", [])
+        self._found: tuple[Dataset | None, str, list[int]] = (None, "", [])
         self.calls = {
             "rows": self.rows,
             "tokens": self.tokens,
@@ -85,43 +89,47 @@ class DataWork:
         place = self._index(index)
         row = self.data.rows[place]
         changed = checked(messages, f"row {row.number}", raw=row.raw)
-        self.counted.edits.change(self._key(place), changed)
-        return self._anew(task)
+        return self._edited(task, lambda edits: edits.change(self._key(place), changed))
 
     def add(self, task: Task, messages: list[dict[str, Any]]) -> dict[str, Any]:
         """Add a row behind the others."""
-        self.counted.edits.add(checked(messages, "the new row"))
-        return self._anew(task)
+        added = checked(messages, "the new row")
+        return self._edited(task, lambda edits: edits.add(added))
 
     def exclude(self, task: Task, indexes: list[int]) -> dict[str, Any]:
         """Leave rows out; they stay to be seen and restored."""
-        self.counted.edits.exclude([self._key(self._index(index)) for index in indexes])
-        return self._anew(task)
+        keys = self.data.edited.keys([self._index(index) for index in indexes])
+        return self._edited(task, lambda edits: edits.exclude(keys))
 
     def restore(self, task: Task, indexes: list[int]) -> dict[str, Any]:
         """Take rows back as they were read."""
-        self.counted.edits.restore([self._key(self._index(index)) for index in indexes])
-        return self._anew(task)
+        keys = self.data.edited.keys([self._index(index) for index in indexes])
+        return self._edited(task, lambda edits: edits.restore(keys))
 
     def undo(self, task: Task) -> dict[str, Any]:
         """Take the last edit back."""
-        if not self.counted.edits.undo():
+        edits = self.counted.edits
+        taken_back = edits.undo()
+        if taken_back is None:
             raise Problem("undo", "there is no edit to take back", "change a row first")
-        return self._anew(task)
+        return self._anew(task, lambda: edits.do(taken_back))
 
     def remedy(self, task: Task, check: str, action: str) -> dict[str, Any]:
         """Do `action` to the rows that `check` found, as one edit."""
         from engine.data.remedy import apply_remedy
 
-        apply_remedy(self.counted, check, action)
-        return self._anew(task)
+        return self._edited(task, lambda edits: apply_remedy(self.data, check, action))
 
     def draft(
         self, task: Task, index: int | None, messages: list[dict[str, Any]] | None
     ) -> dict[str, Any]:
         """Keep half-made text for a row (None: a new one); no messages forgets it."""
-        kept = None if messages is None else {"index": index, "messages": messages}
-        self.data.edits.project.keep_draft(kept)
+        key = None if index is None else self._key(self._index(index))
+        project = Project(self.data.path)  # also of the first rows, which keep no edits
+        if messages is not None:
+            project.keep_draft({"key": key, "messages": messages})
+        elif (project.draft or {}).get("key") == (list(key) if key else None):
+            project.keep_draft(None)
         return {}
 
     def save_as(self, task: Task, path: str, shape: str, side: str | None = None) -> dict[str, Any]:
@@ -142,9 +150,10 @@ class DataWork:
 
     def _places(self, side: str | None, where: Where) -> list[int]:
         name = json.dumps([side, where], sort_keys=True)
-        if name != self._found[0]:
-            self._found = name, matching(self.data, side, where)
-        return self._found[1]
+        dataset, found = self.data, self._found
+        if found[:2] != (dataset, name):
+            found = self._found = dataset, name, matching(dataset, side, where)
+        return found[2]
 
     def _index(self, index: int) -> int:
         if not 0 <= index < len(self.data.rows):
@@ -154,15 +163,26 @@ class DataWork:
     def _key(self, place: int) -> Key:
         return self.data.edited.key(place)
 
-    def _anew(self, task: Task) -> dict[str, Any]:
+    def _edited(self, task: Task, edit: Callable[[Edits], None]) -> dict[str, Any]:
+        """Make an edit and count anew; where that is cancelled or refused, the edit is taken back."""
+        edits = self.counted.edits
+        edit(edits)
+        return self._anew(task, edits.undo)
+
+    def _anew(self, task: Task, back: Callable[[], object]) -> dict[str, Any]:
         from engine.data.dataset import recount, summary
 
-        self.opened(recount(self.data, task.progress))
-        return summary(self.data)
+        try:
+            counted = recount(self.data, task.progress)
+        except BaseException:
+            back()
+            raise
+        self.opened(counted)
+        return summary(counted)
 
     def opened(self, dataset: Dataset) -> None:
         """Take other data, or the same after an edit."""
-        self.dataset, self._found = dataset, ("", [])
+        self.dataset = dataset
 
 
 def checked(tree: list[dict[str, Any]], where: str, *, raw: bool = False) -> tuple[Message, ...]:
@@ -200,10 +220,16 @@ def matching(dataset: Dataset, side: str | None, where: Where) -> list[int]:
 
 
 def positions_of(dataset: Dataset, code: str) -> set[int]:
-    """Rows that a check found, or that could not be used for a fault of this kind."""
-    found = {int(p) for f in dataset.findings if f.code == code for p in f.rows}
-    numbers = {fault.number for fault in dataset.faults if fault.code == code}
-    return found | {place for place, row in enumerate(dataset.rows) if row.number in numbers}
+    """Rows that a check found, or that cannot be used for this reason."""
+    found = {int(place) for f in dataset.findings if f.code == code for place in f.rows}
+    if code == "template":
+        found |= set(dataset.encoded.refused)
+    elif code == "held_out_copy":
+        found |= set(dataset.set_aside)
+    elif code == "answer_lost":
+        mute = set(np.flatnonzero(dataset.encoded.label_counts == 0).tolist())
+        found |= mute - set(dataset.encoded.refused)
+    return found
 
 
 def _words(row: Row) -> str:

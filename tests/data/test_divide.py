@@ -12,7 +12,8 @@ import pytest
 
 from engine.config import from_dict
 from engine.data import dataset as dataset_module
-from engine.data.dataset import Dataset, open_data, summary
+from engine.data.dataset import Dataset, open_data, recount, summary
+from engine.data.rows import Message
 from tests.tiny import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -123,3 +124,28 @@ def test_near_copies_of_a_held_out_file_leave_training(tmp_path: Path) -> None:
     assert found.set_aside == list(range(30))
     assert found.sides == [None] * 30 + ["train"] * 30 + ["eval"] * 30
     assert found.overlap["near"] == 0
+
+
+def test_sides_kept_from_before_never_hold_near_copies_apart(tmp_path: Path) -> None:
+    """A row is left out, near copies of it come in and one is held out, the row is taken back: it gives way."""
+    values = planted(6)[:60]
+    found = opened(tmp_path / "rows.jsonl", values, eval_fraction=0.3)
+    train = found.at("train")[0]
+    found.edits.exclude([found.edited.key(train)])
+    found = recount(found)
+    words = values[train]["instruction"].split()
+    for word in WORDS:
+        if found.sides[-1] == "eval" and len(found.rows) > 60:
+            break
+        if len(found.rows) > 60:
+            found.edits.undo()
+        text = " ".join([*words, word])
+        found.edits.add((Message("user", text), Message("assistant", "Near.")))
+        found = recount(found)
+    assert found.sides[-1] == "eval"
+    found.edits.restore([found.edited.key(train)])
+    found = recount(found)
+    assert found.overlap["near"] == 0
+    assert (found.sides[train], found.sides[-1]) == (None, "eval")
+    assert train in found.set_aside
+    assert any(f.code == "held_out_copy" and f.number == train + 1 for f in found.faults)

@@ -51,7 +51,7 @@ def test_nothing_is_kept_before_an_edit(project: Project) -> None:
     edits = Edits(project)
     assert list(edits.apply(ROWS, ids_of(ROWS)).rows) == ROWS
     assert not project.folder.exists()
-    assert not edits.undo()
+    assert edits.undo() is None
 
 
 def test_change_exclude_add_restore_and_undo(project: Project) -> None:
@@ -62,10 +62,13 @@ def test_change_exclude_add_restore_and_undo(project: Project) -> None:
     edits.add(turns("four", "New."))
     assert answers(edits) == ["two=An answer.", "one=Mended.", "four=New."]
     assert edits.overlay.counts == {"changed": 1, "added": 1, "excluded": 2, "undo": True}
+    edits.exclude([keys[2]])
     edits.restore([keys[0], keys[2]])
+    assert answers(edits) == ["one=An answer.", "two=An answer.", "one=Mended.", "four=New."]
+    edits.restore([keys[2]])  # in use already: back to what was read
     assert answers(edits) == ["one=An answer.", "two=An answer.", "one=An answer.", "four=New."]
-    assert edits.undo()
-    assert edits.undo()
+    for _ in range(4):
+        assert edits.undo()
     assert answers(edits) == ["two=An answer.", "one=Mended."]
     assert answers(Edits(project)) == answers(edits)  # what the disk says
 

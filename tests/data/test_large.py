@@ -69,7 +69,7 @@ def test_the_same_rows_sides_tokens_and_problems(
     assert [part.stage for part in stages] == ["first rows", "rows"] * 2
     first, rows = (seen(part)["rows"] for part in stages[:2])
     assert 190 <= len(first) <= source.SHOWN_FIRST
-    uncounted = ("side", "checks")
+    uncounted = ("side", "divided", "checks")
     for part in (first, rows):
         for row, whole in zip(part, small["rows"], strict=False):
             assert {k: v for k, v in row.items() if k not in uncounted} == {

@@ -14,9 +14,13 @@ import pytest
 from engine.config import from_dict
 from engine.data.dataset import open_data
 from engine.data.frozen import freeze, frozen_rows, iterate, load_frozen
+from engine.data.project import Unkept
+from engine.data.read import quiet
+from engine.data.rows import Message, Row
+from engine.data.save import save_rows
 from engine.desk.data_work import DataWork
 from engine.desk.process import Task
-from engine.errors import Problem
+from engine.errors import Cancelled, Problem
 from tests.tiny import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -214,6 +218,104 @@ def test_rows_that_are_not_counted_yet_can_be_looked_at_and_not_edited(work: Dat
     assert not work.data.edits.project.folder.joinpath("edits.jsonl").exists()
 
 
+def test_an_edit_whose_count_is_cancelled_or_refused_is_taken_back(
+    work: DataWork, file: Path
+) -> None:
+    """What the app then shows, what is on the disk and what would be trained are one thing."""
+
+    class Impatient(Task):
+        def progress(self, phase: str, done: int, total: int) -> None:
+            raise Cancelled
+
+    before = work.rows(TASK, 0, 500)
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    impatient = Impatient(1, Silent())  # type: ignore[arg-type]
+    for edit in (
+        lambda: work.exclude(impatient, [0]),
+        lambda: work.edit(impatient, 0, turns),
+        lambda: work.remedy(impatient, "secrets", "replace"),
+    ):
+        with pytest.raises(Cancelled):
+            edit()
+        assert work.rows(TASK, 0, 500) == before
+        assert reopened(file).edits.overlay.counts["undo"] is False
+    with pytest.raises(Problem, match="no row is left to train on"):
+        work.exclude(TASK, list(range(60)))
+    assert len(reopened(file).edited.excluded) == 0
+    work.exclude(TASK, [0])
+    with pytest.raises(Cancelled):
+        work.undo(impatient)
+    assert reopened(file).edited.excluded == work.data.edited.excluded == {0: "by hand"}
+
+
+def test_leaving_out_and_taking_in_again_keeps_a_change(work: DataWork) -> None:
+    turns = [{"role": "user", "content": "Changed?"}, {"role": "assistant", "content": "Yes."}]
+    work.edit(TASK, 0, turns)
+    work.exclude(TASK, [0])
+    work.restore(TASK, [0])
+    assert work.rows(TASK, 0, 1)["rows"][0]["user"] == "Changed?"
+
+
+def test_secrets_in_tool_calls_are_replaced_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINETUI_HOME", str(tmp_path / "home"))
+    call = {"type": "function", "function": {"name": "log_in", "arguments": {"key": SECRET}}}
+    row = {
+        "messages": [
+            {"role": "user", "content": "Log in."},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "content": "done"},
+            {"role": "assistant", "content": "Done."},
+        ]
+    }
+    rows = [row, *({"messages": [{"role": "user", "content": f"q{n}"},
+                                 {"role": "assistant", "content": f"a{n}"}]} for n in range(20))]  # fmt: skip
+    path = tmp_path / "calls.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    work = DataWork()
+    work.opened(reopened(path))
+    summary = work.remedy(TASK, "secrets", "replace")
+    assert "secrets" not in {check["code"] for check in summary["checks"]}
+    out = tmp_path / "out.jsonl"
+    work.save_as(TASK, str(out), "messages")
+    assert SECRET not in out.read_text()
+    assert (
+        json.loads(out.read_text().splitlines()[0])["messages"][1]["tool_calls"][0]["function"][
+            "name"
+        ]
+        == "log_in"
+    )
+
+
+def test_a_table_refuses_lists_that_would_be_read_back_as_text(tmp_path: Path) -> None:
+    turns = (Message("user", "q"), Message("assistant", "a", trained=True))
+    with pytest.raises(Problem, match="cannot hold the list"):
+        save_rows(tmp_path / "x.csv", [Row(1, 1, turns)], "prompt/completion")
+    assert not (tmp_path / "x.csv").exists()
+    save_rows(tmp_path / "y.csv", [Row(1, 1, turns)] * 3, "messages")
+    found = open_data(
+        from_dict({"data": {"path": str(tmp_path / "y.csv")}}), TOKENIZER, quiet, Unkept
+    )
+    assert [row.messages for row in found.rows] == [turns] * 3
+
+
+def test_numbers_go_on_in_a_held_out_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: list[dict[str, str]]
+) -> None:
+    monkeypatch.setenv("FINETUI_HOME", str(tmp_path / "home"))
+    for name, rows in (
+        ("train", values[:40]),
+        ("held", [*values[40:], {"instruction": "x", "output": ""}]),
+    ):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    paths = {"path": str(tmp_path / "train.jsonl"), "eval_path": str(tmp_path / "held.jsonl")}
+    dataset = open_data(from_dict({"data": paths}), TOKENIZER)
+    assert [row.number for row in dataset.rows] == list(range(1, 61))
+    (fault,) = [fault for fault in dataset.faults if fault.code == "empty_answer"]
+    assert (fault.number, fault.line) == (61, 21)
+
+
 def test_a_run_keeps_the_rows_as_edited(work: DataWork, tmp_path: Path) -> None:
     """What is frozen, text and tokens, is what was edited; what was left out is nowhere."""
     turns = [{"role": "user", "content": "Changed?"}, {"role": "assistant", "content": "Yes."}]
@@ -240,5 +342,15 @@ def test_drafts_come_back_with_the_data(work: DataWork, file: Path) -> None:
     from engine.data.dataset import summary
 
     assert summary(reopened(file))["draft"] == {"index": 4, "messages": turns}
-    work.draft(TASK, 4, None)
+    work.draft(TASK, 5, None)  # another row was saved: the draft stays
+    file.write_text(
+        json.dumps({"instruction": "before", "output": "all"}) + "\n" + file.read_text()
+    )
+    again = DataWork()
+    again.opened(reopened(file))
+    assert summary(again.data)["draft"] == {"index": 5, "messages": turns}  # with its row
+    again.draft(TASK, 5, None)
     assert summary(reopened(file))["draft"] is None
+    again.draft(TASK, None, turns)
+    assert summary(reopened(file))["draft"] == {"index": None, "messages": turns}
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))

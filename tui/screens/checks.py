@@ -116,9 +116,16 @@ class CheckScreen(ModalScreen[Answer | None], inherit_bindings=False):
         self.dismiss(self._answers[message.option_index])
 
 
+WITH_ROWS = ("answer_lost", "held_out_copy", "template")
+"""Problems of rows that were read and can be looked at, though they are not used."""
+
+
 def found(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """Problems of records that could not be read, then the checks, the worst first."""
-    problems = [{**each, "severity": "bad", "record": True} for each in summary["problems"]]
+    problems = [
+        {**each, "severity": "bad", "record": each["code"] not in WITH_ROWS}
+        for each in summary["problems"]
+    ]
     ranked = facts.by_severity(summary.get("checks") or [])
     return problems + [check for _, checks in ranked for check in checks]
 
