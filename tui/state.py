@@ -37,15 +37,17 @@ PHASES = {
     "saving": "saving",
 }
 GIB = 2**30
+TELLING = 3.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far some work is; `total` 0 where it is not known."""
+    """How far some work is; `total` 0 where it is not known. `seconds` it has taken so far."""
 
     phase: str
     done: int = 0
     total: int = 0
+    seconds: float = 0.0
 
     @property
     def words(self) -> str:
@@ -55,7 +57,16 @@ class Progress:
             return f"{name} {self.done:,}" if self.done else name
         if self.phase == "downloading" and self.total > 10_000:
             return f"{name} {self.done // 1_000_000} of {self.total // 1_000_000} MB"
-        return f"{name} {self.done:,} of {self.total:,}"
+        if self.phase == "reading":  # bytes of a file, rows of a data set of the hub
+            return f"{name} {100 * self.done // self.total}%{self._left}"
+        return f"{name} {self.done:,} of {self.total:,}{self._left}"
+
+    @property
+    def _left(self) -> str:
+        """` · 21s left`, once that can be told."""
+        if self.seconds < TELLING or not 0 < self.done < self.total:
+            return ""
+        return f" · {duration(self.seconds * (self.total - self.done) / self.done)} left"
 
 
 @dataclass

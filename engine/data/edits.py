@@ -152,8 +152,9 @@ class Edits:
         """Take the last edit back and return it, for `do`; None when there is none."""
         if not self._operations:
             return None
-        self.project.append({"op": "undo"})
-        taken_back = self._operations.pop()
+        taken_back = self._operations[-1]
+        self.project.append({"op": "undo", "id": taken_back.get("id")})
+        self._operations.pop()
         self.overlay = _fold(self._operations)
         return taken_back
 
@@ -180,6 +181,7 @@ class Edits:
 
     def do(self, operation: Operation) -> None:
         """Make an edit: on the disk, then here."""
+        operation = {**operation, "id": uuid.uuid4().hex[:8]}  # what an undo names
         self.project.append(operation)
         self._operations.append(operation)
         _OPERATIONS[operation["op"]](self.overlay, operation)
@@ -211,7 +213,7 @@ def _standing(journal: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     standing: list[dict[str, Any]] = []
     for entry in journal:
         if entry.get("op") == "undo":
-            standing = standing[:-1]
+            standing = [each for each in standing if each.get("id") != entry.get("id")]
         elif entry.get("op") in _OPERATIONS and isinstance(entry.get("rows"), list):
             standing.append(entry)
     return standing

@@ -161,3 +161,14 @@ def test_sides_are_kept_by_seed_and_share(project: Project) -> None:
         kept.write_bytes(damaged)
         assert len(project.sides(42, 0.1)) == 0
     assert oct(project.folder.stat().st_mode & 0o777) == "0o700"
+
+
+def test_two_windows_take_back_their_own_edits(project: Project) -> None:
+    one, other = Edits(project), Edits(project)
+    keys = [one.apply(ROWS, ids_of(ROWS)).key(place) for place in range(4)]
+    one.exclude([keys[1]])
+    other.exclude([keys[3]])
+    one.undo()
+    assert answers(Edits(project)) == ["one=An answer.", "two=An answer.", "one=An answer."]
+    other.undo()
+    assert len(answers(Edits(project))) == 4

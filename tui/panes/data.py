@@ -141,14 +141,16 @@ class DataPane(EditingPane):
 
     def _reporter(self) -> Callable[[str, int, int], None]:
         """Passes progress on from the desk's thread, a few times a second at most."""
-        last = ("", 0.0)
+        last, began = ("", 0.0), 0.0
 
         def report(phase: str, done: int, total: int) -> None:
-            nonlocal last
+            nonlocal last, began
             now = time.monotonic()
+            if phase != last[0]:
+                began = now
             if phase != last[0] or done == total or now - last[1] >= REPORT_EVERY:
                 last = (phase, now)
-                self.post_message(self.Moved(Progress(phase, done, total)))
+                self.post_message(self.Moved(Progress(phase, done, total, now - began)))
 
         return report
 

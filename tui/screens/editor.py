@@ -97,7 +97,8 @@ class Editor(Screen[Messages | None], inherit_bindings=False):
     def on_mount(self) -> None:
         if turns := self.turns:
             answers = [turn for turn in turns if turn.role == "assistant"]
-            focus((answers or turns)[-1].text)
+            empty = not any(turn.text.text for turn in turns)  # a new row begins with its question
+            focus(turns[0].text if empty else (answers or turns)[-1].text)
         self.set_interval(DRAFT_EVERY / 2, self._send_draft)
 
     def on_unmount(self) -> None:
