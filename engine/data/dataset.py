@@ -204,7 +204,7 @@ def _counted(
         overlap=divided.overlap,
         log=log,
         tokenizer=tokenizer,
-        notes=[*source.notes, *fitted.notes, *divided.notes, *_edit_notes(edited, edits)],
+        notes=[*source.notes, *fitted.notes, *divided.notes, *_edit_notes(edited)],
     )
 
 
@@ -286,12 +286,7 @@ def _holds(finding: Finding, place: int) -> bool:
     return at < len(finding.rows) and int(finding.rows[at]) == place
 
 
-def _edit_notes(edited: Edited, edits: Edits) -> list[str]:
-    notes = []
-    counts = edits.overlay.counts
-    told = [f"{counts[kind]:,} {kind}" for kind in ("changed", "added", "excluded") if counts[kind]]
-    if told:
-        notes.append(f"your edits of the rows: {', '.join(told)} (the file itself stays as it is)")
-    if edited.lost:
-        notes.append(f"{edited.lost:,} edits name rows that are no longer in the file")
-    return notes
+def _edit_notes(edited: Edited) -> list[str]:
+    if not edited.lost:
+        return []
+    return [f"{edited.lost:,} edits name rows that are no longer in the file"]

@@ -103,7 +103,11 @@ class Work:
 
         settings = knobs.from_dict(config)
         if self.rows.dataset is None or self.opened != _about_data(settings):
-            self.open_data(task, config)
+            mapping = self.open_data(task, config).get("mapping")
+            if mapping:
+                where = str(mapping["path"])
+                what = f"the shape is not known (columns: {', '.join(mapping['columns'][:12])})"
+                raise Problem(where, what, "name data.prompt_column and data.answer_column")
         dataset = self.rows.data
         if not dataset.at("train"):
             raise Problem(
@@ -113,7 +117,7 @@ class Work:
             )
         folder = self._find(settings.model.name, task)
         run = create(settings, dataset, folder, title)
-        return {"id": run.name, "path": str(run)}
+        return {"id": run.name, "path": str(run), "edits": dataset.edits.overlay.counts}
 
     def held_out(self, task: Task, run: str | None = None) -> dict[str, Any]:
         """The held-out rows of a run, or of the data opened last, as prompts with their references."""

@@ -150,3 +150,18 @@ def test_a_desk_that_dies_says_so_and_comes_back_once(desk: Desk) -> None:
 def process_of(desk: Desk) -> subprocess.Popen[bytes]:
     assert desk._connection is not None
     return desk._connection.process
+
+
+def test_preparing_data_whose_columns_are_not_known_says_which_knobs_to_set(
+    desk: Desk, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("aa,bb\n" + "".join(f"q{n},a{n}\n" for n in range(30)))
+    given = config(tiny_model_folder, path)
+    assert desk.call("open_data", config=given).result(600)["mapping"]["columns"] == ["aa", "bb"]
+    with pytest.raises(Problem, match=r"data\.prompt_column"):
+        desk.call("prepare", config=given).result(600)
+    named = {"data.prompt_column": "aa", "data.answer_column": "bb"}
+    made = desk.call("prepare", config=config(tiny_model_folder, path, **named)).result(600)
+    assert Path(made["path"]).is_dir()
+    assert made["edits"] == {"changed": 0, "added": 0, "excluded": 0, "undo": False}

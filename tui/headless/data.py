@@ -15,6 +15,7 @@ from tui.headless import console
 from tui.headless.desk import open_desk, with_file
 
 MOST_PLACES = 3
+EDITS = ("changed", "added", "excluded")
 MARKS = {"bad": "✗", "warning": "▲", "info": "·"}
 
 
@@ -90,12 +91,19 @@ def report(summary: dict[str, Any]) -> list[str]:
         *_facts(summary),
         *(f"note      {clean(note, 300, lines=False)}" for note in summary["notes"]),
     ]
+    if told := edits_told(summary["edits"]):
+        lines.append(f"edits     {told}: kept beside the file, which stays as it is")
     saved = summary.get("saved")
     if saved:
         lines.append(
             f"saved     {saved['rows']:,} rows as {clean(saved['path'], 300, lines=False)}"
         )
     return lines + _problems(summary["problems"]) + _checks(summary["checks"])
+
+
+def edits_told(edits: dict[str, Any]) -> str:
+    """`1 changed, 2 excluded`; nothing where there are none."""
+    return ", ".join(f"{edits[kind]:,} {kind}" for kind in EDITS if edits.get(kind))
 
 
 def _facts(summary: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from engine.config import Config
 from engine.errors import Cancelled, Problem
 from engine.runs import follow, launch, listing
 from tui.headless import console
+from tui.headless.data import edits_told
 from tui.headless.desk import open_desk, with_file
 from tui.headless.report import EventLines, Report, Watcher
 from tui.headless.signals import Signals
@@ -50,6 +51,8 @@ def _prepared(arguments: argparse.Namespace) -> Prepared:
             made = console.wait(call, phases.show)
         finally:
             phases.line.clear()
+    if told := edits_told(made.get("edits") or {}):
+        console.say(f"with your edits of the rows ({told}); `finetui data` tells more")
     return Prepared(Path(made["path"]))
 
 
