@@ -20,7 +20,7 @@ from tui.panes.data import DataPane
 from tui.panes.knobs import KnobsPane
 from tui.runs import Runs
 from tui.screens.bench import Bench
-from tui.state import State
+from tui.state import CHOSEN, State
 from tui.theme import dress, remember
 from tui.training import Training
 
@@ -210,6 +210,9 @@ class Workbench(App[int], inherit_bindings=False):
     @on(DataPane.Wanted)
     def _data_wanted(self, message: DataPane.Wanted) -> None:
         if message.what == "again":
+            self.open_data()
+        elif message.what == "chosen":
+            self._take_config(with_value(self.state.config, CHOSEN, True))
             self.open_data()
         else:
             dialogs.choose_data(self)

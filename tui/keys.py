@@ -69,6 +69,7 @@ TABLE: dict[Focus, tuple[Key, ...]] = {
         Key("d", "d", "draft", "draft", "go on with the row that was half written"),
         Key("w", "w", "save_as", "save as", "write the rows as they are now to a new file"),
         Key("o", "o", "open", "open", "open other data"),
+        Key("c", "c", "chosen", "chosen answers", "of compared answers learn the chosen ones"),
         Key("R", "R", "reopen", "open again", "open the same data again, after a change"),
         Key("escape", "esc", "all_rows", "all rows", "take the filter away"),
     ),

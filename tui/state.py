@@ -37,6 +37,8 @@ PHASES = {
     "saving": "saving",
 }
 GIB = 2**30
+CHOSEN = "data.chosen"
+"""Named by a problem of rows that hold compared answers."""
 TELLING = 3.0
 
 
@@ -194,9 +196,9 @@ def next_step(state: State) -> Next:
     if state.opening:
         return Next("opening", state.opening.words, (("esc", "cancel"),))
     if state.problem:
-        return Next(
-            "data", clean(str(state.problem), 400, lines=False), (("o", "open other data"),), "bad"
-        )
+        said = clean(str(state.problem), 400, lines=False)
+        chosen = (("c", "train on the chosen answers"),) if CHOSEN in said else ()
+        return Next("data", said, (*chosen, ("o", "open other data")), "bad")
     if state.wrong:
         return Next("knobs", refusal(state)[0], (("t", "go there"),), "bad")
     if not state.summary:

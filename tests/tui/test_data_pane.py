@@ -260,3 +260,17 @@ async def test_the_first_rows_of_a_large_file_can_be_read_while_the_rest_is_coun
         await bench.settle()
         assert "▸ 3 of 300" in bench.text()  # it stays where it was
         assert "can be looked at" not in bench.text()
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_rows_with_compared_answers_offer_to_train_on_the_chosen(
+    size: tuple[int, int],
+) -> None:
+    refused = Problem("pairs.jsonl", "the rows hold compared answers", "set data.chosen: true")
+    async with opened(size, FakeDesk(problem=refused)) as bench:
+        assert "c train on the chosen answers" in bench.text()
+        bench.desk.problem = None
+        await bench.press("c")
+        given = [given for name, given in bench.desk.asked if name == "open_data"]
+        assert [each["config"]["data"]["chosen"] for each in given] == [False, True]
+        assert "270 train" in bench.text()

@@ -166,6 +166,8 @@ async def test_keys_of_the_data_pane() -> None:
         assert pane._at == 98
         await press("p")
         assert any("No problem" in toast for toast in bench.toasts())
+        await press("c")
+        assert any("no compared answers" in toast for toast in bench.toasts())
         await press("f")
         assert bench.screen_name == "FormScreen"
         await bench.type("ticket 17)")

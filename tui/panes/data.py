@@ -18,7 +18,7 @@ from tui import facts, histogram, keys
 from tui.focus import focus
 from tui.messages import Notice
 from tui.panes.editing import EditingPane
-from tui.state import Progress
+from tui.state import CHOSEN, Progress
 from tui.widgets.field import Field
 from tui.widgets.mapping import MappingForm
 from tui.widgets.row_text import RowView
@@ -102,6 +102,7 @@ class DataPane(EditingPane):
         self._other_view = False
         self._part: dict[str, Any] | None = None
         self._progress = Progress("reading")
+        self._refusal: Problem | None = None
         self._opening = 0
 
     def compose(self) -> ComposeResult:
@@ -117,6 +118,7 @@ class DataPane(EditingPane):
         """Open the config's data; an opening in hand is dropped."""
         self._cancel_call()
         self._summary, self._stepping, self._part, self._at = None, "", None, 0
+        self._refusal = None
         self.query(MappingForm).remove()
         self._view.display = True
         self._store.forget()
@@ -224,7 +226,7 @@ class DataPane(EditingPane):
 
     @on(Refused)
     def _show_problem(self, message: Refused) -> None:
-        self._call = None
+        self._call, self._refusal = None, message.problem
         if message.problem is None:
             self.say("cancelled")
             self._facts(facts.cancelled())
@@ -301,6 +303,13 @@ class DataPane(EditingPane):
 
     def action_reopen(self) -> None:
         self.post_message(self.Wanted("again"))
+
+    def action_chosen(self) -> None:
+        """Rows that hold compared answers are refused until the person says that the chosen ones are meant."""
+        if self._refusal is not None and CHOSEN in str(self._refusal):
+            self.post_message(self.Wanted("chosen"))
+        else:
+            self.post_message(Notice("These rows hold no compared answers"))
 
     def action_open(self) -> None:
         self.post_message(self.Wanted("file"))
