@@ -113,7 +113,7 @@ class TokenView(ScrollView, can_focus=True, inherit_bindings=False):
         "token--border", "token--other",
     }  # fmt: skip
     DEFAULT_CSS = """
-    TokenView { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; overflow-y: auto; display: none; }
+    TokenView { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; scrollbar-gutter: stable; overflow-y: auto; display: none; }
     TokenView > .token--prompt { color: $quiet; }
     TokenView > .token--special { color: $accent; }
     TokenView > .token--answer { color: $success; text-style: bold; }
