@@ -128,7 +128,7 @@ def same_home(_home: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FINETUI_HOME", "/home/me/finetui")
 
 
-# the scrollbar of the tokens knows only what is laid out so far, which is a matter of time: one size is enough
+# the scrollbar of the tokens knows only what is laid out so far: a matter of time, so not here
 @pytest.mark.parametrize("name", [name for name in STATES if name != "tokens"])
 def test_the_workbench(snap_compare: Any, name: str) -> None:
     assert picture(snap_compare, name, WIDE)
