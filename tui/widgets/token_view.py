@@ -113,7 +113,10 @@ class TokenView(ScrollView, can_focus=True, inherit_bindings=False):
         "token--border", "token--other",
     }  # fmt: skip
     DEFAULT_CSS = """
-    TokenView { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; scrollbar-gutter: stable; overflow-y: auto; display: none; }
+    TokenView {
+        height: 1fr; display: none;
+        scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden; overflow-y: auto;
+    }
     TokenView > .token--prompt { color: $quiet; }
     TokenView > .token--special { color: $accent; }
     TokenView > .token--answer { color: $success; text-style: bold; }
