@@ -12,12 +12,11 @@ from typing import Any
 
 from engine.data.rows import Row
 from engine.data.shapes.known import LIST_FIELDS
-from engine.data.write import record_of
+from engine.data.write import SHAPES_WRITTEN, record_of
 from engine.errors import Problem
 
 TEXT_LISTS = ("tools", "functions")
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv")
-SHAPES = ("messages", "sharegpt", "alpaca", "prompt/completion", "text")
 
 
 def save_rows(path: Path, rows: Iterable[Row], shape: str) -> int:
@@ -26,8 +25,10 @@ def save_rows(path: Path, rows: Iterable[Row], shape: str) -> int:
     Raises Problem when the file exists, when the shape cannot hold a row, or when the disk is full: then no
     file is left.
     """
-    if shape not in SHAPES:
-        raise Problem("shape", f'"{shape}" cannot be written', f"choose one of {', '.join(SHAPES)}")
+    if shape not in SHAPES_WRITTEN:
+        raise Problem(
+            "shape", f'"{shape}" cannot be written', f"choose one of {', '.join(SHAPES_WRITTEN)}"
+        )
     lines = _container(path)(record_of(row, shape) for row in rows)
     written = 0
     try:

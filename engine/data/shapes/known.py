@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -50,10 +49,6 @@ def shapes_named(name: str) -> tuple[Shape, ...]:
 
 def is_list_text(value: Any) -> bool:
     return isinstance(value, str) and _LIST_TEXT.match(value) is not None
-
-
-def names_of(shapes: Sequence[Shape]) -> list[str]:
-    return list(dict.fromkeys(shape.name for shape in shapes))
 
 
 @lru_cache(maxsize=4096)
