@@ -12,16 +12,18 @@ from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.config import Config
 from engine.data import source as sources
-from engine.data.checks.copies import near_prompts
+from engine.data.checks.copies import exact_copies
 from engine.data.checks.finding import Finding
+from engine.data.checks.near import Grouping, group
 from engine.data.checks.run import run_checks
-from engine.data.divide import NEAR, divide
+from engine.data.checks.scans import Scans
+from engine.data.divide import NEAR, Used, divide
 from engine.data.edits import Edited, Edits
 from engine.data.encoded import EncodedOnDemand, EncodedRows
+from engine.data.facts import Facts, facts_of
 from engine.data.fit import MOST_TOKENS, Fitted, fit, window_of
 from engine.data.overlap import counted, leaks
 from engine.data.picked import Picked
@@ -30,7 +32,7 @@ from engine.data.project import EDITS, Project, Unkept
 from engine.data.read import quiet
 from engine.data.rows import Fault, Row
 from engine.data.source import Source
-from engine.data.split import Side
+from engine.data.split import Side, prompt_of
 from engine.data.summary import summary
 from engine.data.template import template_of
 from engine.data.tokens import encode_rows
@@ -43,6 +45,14 @@ OnProgress = Callable[[str, int, int], None]
 LOOKED_AT = 10_000
 
 
+@dataclass(frozen=True)
+class Whole:
+    """Tokens and facts of a source's rows as they were read."""
+
+    encoded: EncodedRows
+    facts: Facts
+
+
 Stage = Literal["first rows", "rows", "counted"]
 """Of a large source the first rows are there at once, then all rows, then all that is counted over them."""
 
@@ -52,13 +62,13 @@ class Dataset:
     """Rows with their sides (None = not used) and tokens, all in step, in the source's order.
 
     Rows of a held-out file of its own follow, then the rows that the person added. `whole` are the source's
-    tokens, before edits; `findings` are what the checks found, by positions; `set_aside` are positions of
-    rows that touch both sides.
+    tokens and facts, before edits (None until all is counted); `findings` are what the checks found, by
+    positions; `set_aside` are positions of rows that touch both sides.
     """
 
     config: Config
     source: Source
-    whole: EncodedRows
+    whole: Whole | None
     edits: Edits
     edited: Edited
     rows: Sequence[Row]
@@ -146,7 +156,7 @@ def open_data(
     """
 
     def first_rows(source: Source) -> None:
-        whole = sources.tokenize(source, config, tokenizer, quiet)
+        whole = Whole(*sources.count(source, config, tokenizer, quiet))
         with suppress(Problem):  # what is wrong with them is told with the rest
             edits = Edits(Unkept(source.path))
             first = _counted(config, source, whole, edits, tokenizer, quiet)
@@ -156,12 +166,14 @@ def open_data(
     edits = Edits(project_of(source.path))
     if source.on_disk:
         on_stage(_uncounted(config, source, edits, tokenizer))
-    whole = sources.tokenize(source, config, tokenizer, on_progress)
+    whole = Whole(*sources.count(source, config, tokenizer, on_progress))
     return _counted(config, source, whole, edits, tokenizer, on_progress)
 
 
 def recount(dataset: Dataset, on_progress: OnProgress = quiet) -> Dataset:
-    """The same source after an edit: everything is counted anew, only what was edited is tokenised anew."""
+    """The same source after an edit: only what was edited is read and tokenised anew, all else is counted
+    from what is known of each row."""
+    assert dataset.whole is not None
     return _counted(
         dataset.config, dataset.source, dataset.whole, dataset.edits, dataset.tokenizer, on_progress
     )
@@ -170,7 +182,7 @@ def recount(dataset: Dataset, on_progress: OnProgress = quiet) -> Dataset:
 def _counted(
     config: Config,
     source: Source,
-    whole: EncodedRows,
+    whole: Whole,
     edits: Edits,
     tokenizer: Any,
     on_progress: OnProgress,
@@ -178,14 +190,19 @@ def _counted(
     edited = edits.apply(source.rows, source.ids)
     rows = edited.rows.finished(partial(sources.with_system, system=config.data.system))
     log = copy.deepcopy(source.log)
-    encoded = _with_edits(whole, edited, rows, tokenizer)
-    fitted = fit(config, tokenizer, rows, encoded, source.file_of, log)
+    now = _with_edits(whole, edited, rows, tokenizer)
+    fitted = fit(config, tokenizer, rows, now.encoded, source.file_of, log)
     usable = fitted.usable.copy()
     usable[list(edited.excluded)] = False
-    used = np.flatnonzero(usable)
-    picked = Picked(rows, used)
-    groups = near_prompts(picked, lambda done, total: on_progress("near copies", done, total))
-    divided = divide(config, source, edits.project, rows, used, groups, log, on_progress)
+    places = np.flatnonzero(usable)
+    picked, facts = Picked(rows, places), now.facts.picked(places)
+    near = group(
+        facts,
+        lambda at: prompt_of(picked[at]),
+        lambda done, total: on_progress("near copies", done, total),
+    )
+    used = Used(places, picked, facts, near.labels)
+    divided = divide(config, source, edits.project, rows, used, log, on_progress)
     if "train" not in divided.sides:
         raise _nothing_to_train(source, edited, edits, log)
     return Dataset(
@@ -199,13 +216,15 @@ def _counted(
         encoded=fitted.encoded,
         max_length=fitted.max_length,
         method=divided.method,
-        findings=_findings(picked, used, groups, fitted, tokenizer, on_progress),
+        findings=_findings(used, fitted, tokenizer, on_progress),
         set_aside=divided.set_aside,
         overlap=divided.overlap,
         log=log,
         tokenizer=tokenizer,
-        notes=[*source.notes, *fitted.notes, *divided.notes, *_edit_notes(edited)],
-    )
+        notes=[
+            *source.notes, *fitted.notes, *_crowd_notes(near), *divided.notes, *_edit_notes(edited)
+        ],
+    )  # fmt: skip
 
 
 def _nothing_to_train(source: Source, edited: Edited, edits: Edits, log: FaultLog) -> Problem:
@@ -225,7 +244,7 @@ def _uncounted(config: Config, source: Source, edits: Edits, tokenizer: Any) -> 
     return Dataset(
         config=config,
         source=source,
-        whole=encoded,
+        whole=None,
         edits=edits,
         edited=edited,
         rows=rows,
@@ -233,7 +252,7 @@ def _uncounted(config: Config, source: Source, edits: Edits, tokenizer: Any) -> 
         encoded=encoded,
         max_length=max_length,
         method="not divided yet",
-        findings=[],
+        findings=exact_copies(rows, edited.ids),
         set_aside=[],
         overlap=counted(leaks((), (), NEAR), NEAR),
         log=source.log,
@@ -243,40 +262,36 @@ def _uncounted(config: Config, source: Source, edits: Edits, tokenizer: Any) -> 
     )
 
 
-def _with_edits(
-    whole: EncodedRows, edited: Edited, rows: Sequence[Row], tokenizer: Any
-) -> EncodedRows:
-    """The source's tokens, those of edited rows made anew."""
+def _with_edits(whole: Whole, edited: Edited, rows: Sequence[Row], tokenizer: Any) -> Whole:
+    """The source's tokens and facts, those of edited rows made anew."""
     at = sorted(edited.edited)
-    results = encode_rows(tokenizer, [rows[place] for place in at], None)
-    return whole.with_edits(dict(zip(at, results, strict=True)))
+    some = [rows[place] for place in at]
+    tokens = dict(zip(at, encode_rows(tokenizer, some, None), strict=True))
+    facts = facts_of(some, Scans(template_of(tokenizer).stops))
+    return Whole(whole.encoded.with_edits(tokens), whole.facts.with_edits(at, facts))
 
 
-def _findings(
-    picked: Picked,
-    used: NDArray[np.int64],
-    groups: Any,
-    fitted: Fitted,
-    tokenizer: Any,
-    on_progress: OnProgress,
-) -> list[Finding]:
+def _findings(used: Used, fitted: Fitted, tokenizer: Any, on_progress: OnProgress) -> list[Finding]:
     """What the checks find among the rows in use, by their positions among all rows."""
-    encoded = fitted.encoded
+    encoded, places = fitted.encoded, used.places
     window = window_of(tokenizer)
     found = run_checks(
-        picked,
-        lengths=encoded.lengths[used],
-        labels=encoded.label_counts[used],
-        full_lengths=encoded.full_lengths[used],
+        used.rows,
+        used.facts,
+        lengths=encoded.lengths[places],
+        labels=encoded.label_counts[places],
+        full_lengths=encoded.full_lengths[places],
         max_length=fitted.max_length,
         window=window,
-        prompt_lengths=encoded.prompt_lengths(window)[used],
+        groups=used.groups,
+        prompt_lengths=encoded.prompt_lengths(window)[places],
         special_tokens=template_of(tokenizer).stops,
-        groups=groups,
-        on_progress=on_progress,
+        on_progress=lambda done, total: on_progress("checking", done, total),
     )
     return [
-        replace(f, rows=used[f.rows], detail={int(used[at]): said for at, said in f.detail.items()})
+        replace(
+            f, rows=places[f.rows], detail={int(places[at]): said for at, said in f.detail.items()}
+        )
         for f in found
     ]
 
@@ -284,6 +299,15 @@ def _findings(
 def _holds(finding: Finding, place: int) -> bool:
     at = int(np.searchsorted(finding.rows, place))
     return at < len(finding.rows) and int(finding.rows[at]) == place
+
+
+def _crowd_notes(near: Grouping) -> list[str]:
+    if not near.untried:
+        return []
+    return [
+        f"so many rows are alike that {near.untried:,} pairs of them were not compared; the overlap "
+        "is counted in full all the same"
+    ]
 
 
 def _edit_notes(edited: Edited) -> list[str]:

@@ -11,14 +11,25 @@ from numpy.typing import NDArray
 
 from engine.config import Config
 from engine.data import source as sources
-from engine.data.overlap import counted, leaks
-from engine.data.picked import Picked
+from engine.data.facts import Facts
+from engine.data.overlap import Leaks, counted, leaks
 from engine.data.problems import FaultLog
 from engine.data.project import Project
 from engine.data.rows import Fault, Row
 from engine.data.source import Source
-from engine.data.split import FrozenSides, Side, Split, grouped_split, merged
+from engine.data.split import (
+    EVAL,
+    NONE,
+    TRAIN,
+    FrozenSides,
+    Side,
+    Split,
+    merged,
+    named,
+    split_known,
+)
 
+OnProgress = Callable[[str, int, int], None]
 FEWEST_HELD_OUT = 8
 NEAR = 0.8
 """The Jaccard index of word 3-grams from which on two prompts count as near copies."""
@@ -36,99 +47,116 @@ class Divided:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Used:
+    """The rows in use: their positions among all, themselves, their facts, and their groups of near copies."""
+
+    places: NDArray[np.int64]
+    rows: Sequence[Row]
+    facts: Facts
+    groups: NDArray[np.int64]
+
+
 def divide(
     config: Config,
     source: Source,
     project: Project,
     rows: Sequence[Row],
-    used: NDArray[np.int64],
-    groups: NDArray[np.int64],
+    used: Used,
     log: FaultLog,
-    on_progress: Callable[[str, int, int], None],
+    on_progress: OnProgress,
 ) -> Divided:
-    """Put the `used` rows on sides, those of one group (near copies) together; what is set aside for its
+    """Put the rows in use on sides, those of one group (near copies) together; what is set aside for its
     copies is logged."""
     if source.paths[1]:
-        return _by_file(source, rows, used, groups.tolist(), log)
+        found = _by_file(source, len(rows), used, log, on_progress)
+        why = "its question is in the held-out file"
+    else:
+        found = _by_hash(config, project, len(rows), used, on_progress)
+        why = "it has near copies on both sides"
+    for place in found.set_aside:
+        _log_copy(rows[place], source.path, why, log)
+    return found
+
+
+def _by_hash(
+    config: Config, project: Project, count: int, used: Used, on_progress: OnProgress
+) -> Divided:
+    """Sides by the hash of the user text, or as they were kept with the project."""
     seed, fraction = config.train.seed, config.data.eval_fraction
-    frozen = project.sides(seed, fraction)
-    chosen, counts = _without_leaks(Picked(rows, used), fraction, seed, groups, frozen, on_progress)
-    sides: list[Side | None] = [None] * len(rows)
-    for place, side in zip(used.tolist(), chosen.sides, strict=True):
-        sides[place] = side
-    aside = used[chosen.set_aside].tolist()
+    frozen, lost = project.sides(seed, fraction)
+    chosen, counts = _without_leaks(used, fraction, seed, frozen, on_progress)
+    codes = chosen.codes
     if counts["near"]:  # sides kept from before hold near copies apart: those in training give way
-        more, counts = _set_aside(rows, sides)
-        aside = sorted(aside + more)
-    for place in aside:
-        _log_copy(rows[place], source.path, "it has near copies on both sides", log)
+        codes, counts = _giving_way(used, codes, on_progress)
     now = frozen.with_more(chosen.frozen)
     if len(now) > len(frozen):
         project.keep_sides(seed, fraction, now)
-    notes = chosen.notes + _notes(fraction, sides.count("eval"))
+    notes = lost + chosen.notes + _notes(fraction, int(np.count_nonzero(codes == EVAL)))
     method = "hash of the user text" if fraction else "nothing held out"
-    return Divided(sides, method, counts, aside, notes)
+    return _divided(count, used, codes, method, counts, notes)
 
 
 def _without_leaks(
-    rows: Sequence[Row],
-    fraction: float,
-    seed: int,
-    groups: NDArray[np.int64],
-    frozen: FrozenSides,
-    on_progress: Callable[[str, int, int], None],
+    used: Used, fraction: float, seed: int, frozen: FrozenSides, on_progress: OnProgress
 ) -> tuple[Split, dict[str, Any]]:
     """The split, and its overlap as an independent pass counts it. The groups are drawn by chance and miss a
     near copy in a hundred; what that pass finds joins them, and the rows are divided once more."""
-
-    def told(done: int, total: int) -> None:
-        on_progress("counting overlap", done, total)
-
-    chosen = grouped_split(rows, fraction, seed, groups, frozen)
-    found = leaks(rows, chosen.sides, NEAR, told)
+    known = used.facts.of("known")
+    chosen = split_known(known, fraction, seed, used.groups, frozen)
+    found = _leaks(used, chosen.codes, on_progress)
     if len(found.pairs):
-        joined = np.arange(len(rows))
+        joined = np.arange(len(known))
         joined[found.pairs[:, 0]] = found.pairs[:, 1]
-        chosen = grouped_split(rows, fraction, seed, merged(groups, joined), frozen)
-        found = leaks(rows, chosen.sides, NEAR, told)
+        chosen = split_known(known, fraction, seed, merged(used.groups, joined), frozen)
+        found = _leaks(used, chosen.codes, on_progress)
     return chosen, counted(found, NEAR)
 
 
+def _leaks(used: Used, codes: NDArray[np.int8], on_progress: OnProgress) -> Leaks:
+    def told(done: int, total: int) -> None:
+        on_progress("counting overlap", done, total)
+
+    return leaks(used.rows, named(codes), NEAR, used.facts, told)
+
+
 def _by_file(
-    source: Source, rows: Sequence[Row], used: NDArray[np.int64], groups: list[int], log: FaultLog
+    source: Source, count: int, used: Used, log: FaultLog, on_progress: OnProgress
 ) -> Divided:
     """The held-out file's rows are held out, all others train; training rows with a copy there are set aside."""
-    held = {place for place in used.tolist() if source.own <= place < len(source.rows)}
-    if not held:
+    held = (used.places >= source.own) & (used.places < len(source.rows))
+    if not held.any():
         raise sources.nothing(source.paths[1], len(source.rows) - source.own, log)
-    held_groups = {
-        group for place, group in zip(used.tolist(), groups, strict=True) if place in held
-    }
-    sides: list[Side | None] = [None] * len(rows)
-    aside = []
-    for place, group in zip(used.tolist(), groups, strict=True):
-        if place in held:
-            sides[place] = "eval"
-        elif group in held_groups:
-            aside.append(place)
-        else:
-            sides[place] = "train"
-    more, counts = _set_aside(rows, sides)
-    aside = sorted(aside + more)
-    for place in aside:
-        _log_copy(rows[place], source.path, "its question is in the held-out file", log)
-    return Divided(sides, "a held-out file", counts, aside)
+    copies = np.isin(used.groups, used.groups[held])
+    codes = np.select([held, copies], [EVAL, NONE], TRAIN).astype(np.int8)
+    codes, counts = _giving_way(used, codes, on_progress)
+    return _divided(count, used, codes, "a held-out file", counts, [])
 
 
-def _set_aside(rows: Sequence[Row], sides: list[Side | None]) -> tuple[list[int], dict[str, Any]]:
-    """Take the training rows out that a second pass finds near to held-out ones, until it finds none; their
-    positions, and the overlap that is left."""
-    aside: list[int] = []
-    while len((found := leaks(rows, sides, NEAR)).pairs):
-        for place in np.unique(found.pairs[:, 1]).tolist():
-            sides[place] = None
-            aside.append(place)
-    return aside, counted(found, NEAR)
+def _giving_way(
+    used: Used, codes: NDArray[np.int8], on_progress: OnProgress
+) -> tuple[NDArray[np.int8], dict[str, Any]]:
+    """The sides without the training rows that a second pass finds near to held-out ones, looked for until
+    it finds none; and the overlap that is left."""
+    codes = codes.copy()
+    while len((found := _leaks(used, codes, on_progress)).pairs):
+        codes[found.pairs[:, 1]] = NONE
+    return codes, counted(found, NEAR)
+
+
+def _divided(
+    count: int,
+    used: Used,
+    codes: NDArray[np.int8],
+    method: str,
+    counts: dict[str, Any],
+    notes: list[str],
+) -> Divided:
+    """The sides of the rows in use put among all `count` rows."""
+    everywhere = np.zeros(count, np.int8)
+    everywhere[used.places] = codes
+    aside = used.places[codes == NONE].tolist()
+    return Divided(named(everywhere), method, counts, aside, notes)
 
 
 def _log_copy(row: Row, path: str, what: str, log: FaultLog) -> None:

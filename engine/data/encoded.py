@@ -1,35 +1,18 @@
-"""The tokens of all rows, end to end in flat arrays: in memory while they are few, else in a file of the cache."""
+"""The tokens of all rows, end to end in flat arrays, which may lie in files."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import paths
-from engine.data import tool_text
 from engine.data.rows import Row
 from engine.data.template import Unrenderable
-from engine.data.tokens import BATCH, Encoded, cut, encode_rows
-from engine.runs.directory import read_json, write_json
+from engine.data.tokens import Encoded, cut, encode_rows
 
-FEW = 20_000
-"""Up to so many rows are kept in memory; more are worth a file."""
-KEPT_FILES = 4
 ROWS_AT_ONCE = 65_536
-PARTS: tuple[tuple[str, type[np.generic]], ...] = (
-    ("ids", np.int32),
-    ("labels", np.bool_),
-    ("lengths", np.int64),
-)
 NOTHING = Encoded(np.zeros(0, np.int32), np.zeros(0, np.bool_), 0)
 
 
@@ -165,87 +148,3 @@ class EncodedOnDemand(EncodedRows):
             return [self[at] for at in range(*place.indices(len(self)))]
         (result,) = encode_rows(self._tokenizer, [self._rows[place]], self.max_length)
         return NOTHING if isinstance(result, Unrenderable) else result
-
-
-def encode_all(
-    tokenizer: Any, rows: Sequence[Row], name: str, on_progress: Callable[[int, int], None]
-) -> EncodedRows:
-    """Tokens of all rows in one pass, or as a pass before left them in the cache under `name`."""
-    kept = _kept(name) if len(rows) > FEW else None
-    if kept is not None:
-        return kept
-    folder = paths.make_private(paths.cache() / "tokens" / f".{uuid.uuid4().hex[:8]}")
-    try:
-        refused = _write(folder, tokenizer, rows, on_progress)
-        if len(rows) <= FEW:
-            return _read(folder, refused, in_memory=True)
-        write_json(folder / "refused.json", {str(place): why for place, why in refused.items()})
-        final = folder.with_name(name)
-        shutil.rmtree(final, ignore_errors=True)
-        folder.rename(final)
-        _sweep(final.parent, final)
-        return _read(final, refused, in_memory=False)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def cache_name(tokenizer: Any, template: str, system: str | None, ids: NDArray[np.uint64]) -> str:
-    """What decides the tokens: the tokenizer, the template, the system prompt put in, the rows' ids."""
-    digest = hashlib.sha256(ids.tobytes())
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    digest.update(backend.to_str().encode() if backend is not None else repr(tokenizer).encode())
-    words = [tool_text.INTRODUCTION, tool_text.INSTRUCTION]
-    digest.update(json.dumps([template, system, words]).encode())
-    return digest.hexdigest()[:32]
-
-
-def _write(
-    folder: Path, tokenizer: Any, rows: Sequence[Row], on_progress: Callable[[int, int], None]
-) -> dict[int, str]:
-    refused: dict[int, str] = {}
-    files = [(folder / name).open("wb") for name, _ in PARTS]
-    try:
-        for start in range(0, len(rows), BATCH):
-            on_progress(start, len(rows))
-            batch = encode_rows(tokenizer, rows[start : start + BATCH], None)
-            good = [NOTHING if isinstance(each, Unrenderable) else each for each in batch]
-            refused.update(
-                (start + at, str(each))
-                for at, each in enumerate(batch)
-                if isinstance(each, Unrenderable)
-            )
-            np.concatenate([each.ids for each in good]).tofile(files[0])
-            np.concatenate([each.labels for each in good]).tofile(files[1])
-            np.array([len(each.ids) for each in good], np.int64).tofile(files[2])
-    finally:
-        for file in files:
-            file.close()
-    on_progress(len(rows), len(rows))
-    return refused
-
-
-def _kept(name: str) -> EncodedRows | None:
-    folder = paths.cache() / "tokens" / name
-    if not (folder / "lengths").exists():
-        return None
-    os.utime(folder)
-    tree = read_json(folder / "refused.json")
-    return _read(folder, {int(place): why for place, why in tree.items()}, in_memory=False)
-
-
-def _read(folder: Path, refused: Mapping[int, str], *, in_memory: bool) -> EncodedRows:
-    ids, labels, lengths = (
-        np.fromfile(folder / name, dtype)
-        if in_memory or not (folder / name).stat().st_size
-        else np.memmap(folder / name, dtype, mode="r")
-        for name, dtype in PARTS
-    )
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    return EncodedRows(ids, labels, offsets, refused)
-
-
-def _sweep(folder: Path, newest: Path) -> None:
-    """Keep the files of the last few sources."""
-    others = [path for path in folder.iterdir() if path != newest and not path.name.startswith(".")]
-    for path in sorted(others, key=lambda path: -path.stat().st_mtime)[KEPT_FILES - 1 :]:
-        shutil.rmtree(path, ignore_errors=True)

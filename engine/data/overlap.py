@@ -6,27 +6,22 @@ This shares nothing with what made the split: its own way to normalise and to cu
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from math import ceil
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.data.prints import Prints, gram_texts, prints_of
 from engine.data.rows import Row
 
 Side = Literal["train", "eval"]
 METHOD = "every pair that shares enough 3-grams of words is compared in full"
-_MARKS = " .,;:!?…。"
-_SPACE = re.compile(r"\s+")
-_ONE_LETTER_WORDS = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\U00020000-\U0003134f]"
-)
+HELD_AT_ONCE, TRAIN_AT_ONCE = 32_768, 8192
+PAIRS_AT_ONCE = 1_000_000
+KEPT_TEXTS = 4096
+Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -35,10 +30,16 @@ class Leaks:
     for case and spaces too, and near ones too. Each holds the one before it. `pairs` is [n, 2]: a
     near leak and the first training row it is like."""
 
-    exact: NDArray[np.int64]
-    normalised: NDArray[np.int64]
-    near: NDArray[np.int64]
-    pairs: NDArray[np.int64]
+    exact: Places
+    normalised: Places
+    near: Places
+    pairs: Places
+
+
+class Printed(Protocol):
+    """The `Prints` of rows, by position."""
+
+    def prints(self, at: Places) -> Prints: ...
 
 
 def overlap(
@@ -61,47 +62,76 @@ def leaks(
     rows: Sequence[Row],
     sides: Sequence[Side | None],
     threshold: float | None = None,
+    printed: Printed | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Leaks:
-    """The held-out rows that are trained on. Rows are read in order, the held-out ones first."""
-    held = [at for at, side in enumerate(sides) if side == "eval"]
-    train = [at for at, side in enumerate(sides) if side == "train"]
-    forms = np.empty((len(held) + len(train), 2), np.int64)
-    for at, place in enumerate(chain(held, train)):
-        forms[at] = _forms(rows[place])
-    exact, normal = (
-        np.array(held, np.int64)[np.isin(form[: len(held)], form[len(held) :])] for form in forms.T
+    """The held-out rows that are trained on; `printed` are the rows' prints where they are at hand."""
+    printed = printed or prints_of(rows)
+    held, train = (
+        np.array([at for at, side in enumerate(sides) if side == name], np.int64)
+        for name in ("eval", "train")
     )
+    exact, normal = _copies(printed, held, train)
     pairs = np.zeros((0, 2), np.int64)
-    if threshold is not None and held and train:
-        pairs = _near_pairs(rows, held, train, threshold, on_progress)
+    if threshold is not None and len(held) and len(train):
+        search = _Search(rows, printed, train, threshold)
+        pairs = np.concatenate(list(search.pairs(held, on_progress)))
     return Leaks(exact, normal, pairs[:, 0], pairs)
 
 
-def _near_pairs(
-    rows: Sequence[Row],
-    held: list[int],
-    train: list[int],
-    threshold: float,
-    on_progress: Callable[[int, int], None],
-) -> NDArray[np.int64]:
-    """[n, 2], one pair for each held-out row that has one."""
-    index = _Index([_grams(rows[at]) for at in held], threshold)
-    found: dict[int, int] = {}
-    wanted: dict[int, frozenset[str]] = {}
-    for done, at in enumerate(train):
-        if done % 1024 == 0:
-            on_progress(done, len(train))
-        numbers = _grams(rows[at])
-        for place in index.candidates(numbers):
-            if held[place] in found:
-                continue
-            if place not in wanted:
-                wanted[place] = _gram_texts(rows[held[place]])
-            if _similar(wanted[place], _gram_texts(rows[at]), threshold):
-                found[held[place]] = at
-    on_progress(len(train), len(train))
-    return np.array(sorted(found.items()), np.int64).reshape(-1, 2)
+def _copies(printed: Printed, held: Places, train: Places) -> tuple[Places, Places]:
+    """The held-out rows whose question is trained on to the letter, and but for case and spaces."""
+    parts = [printed.prints(train[part]) for part in _parts(len(train), TRAIN_AT_ONCE)]
+    asked = printed.prints(held)
+    empty = np.zeros(0, np.uint64)
+    exact = np.concatenate([empty, *(part.exact for part in parts)])
+    normal = np.concatenate([empty, *(part.normal for part in parts)])
+    return held[np.isin(asked.exact, exact)], held[np.isin(asked.normal, normal)]
+
+
+def _parts(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, count, size))
+
+
+class _Search:
+    """Near copies of held-out questions among the training rows, read in order."""
+
+    def __init__(
+        self, rows: Sequence[Row], printed: Printed, train: Places, threshold: float
+    ) -> None:
+        self._rows, self._printed, self._train = rows, printed, train
+        self._threshold = threshold
+        self._kept: dict[int, frozenset[str]] = {}
+
+    def pairs(self, held: Places, on_progress: Callable[[int, int], None]) -> Iterator[Places]:
+        """[n, 2] in parts: each held-out row that has a near copy, with the first of them."""
+        total = len(self._train) * len(range(0, len(held), HELD_AT_ONCE))
+        done = 0
+        for some in _parts(len(held), HELD_AT_ONCE):
+            index = _Index(self._printed.prints(held[some]), self._threshold)
+            first: dict[int, int] = {}
+            for part in _parts(len(self._train), TRAIN_AT_ONCE):
+                on_progress(done, total)
+                train = self._train[part]
+                done += len(train)
+                for line, place in index.candidates(self._printed.prints(train)):
+                    asked, copy = int(held[some][place]), int(train[line])
+                    if asked not in first and self._alike(asked, copy):
+                        first[asked] = copy
+            yield np.array(sorted(first.items()), np.int64).reshape(-1, 2)
+        on_progress(total, total)
+
+    def _alike(self, one: int, other: int) -> bool:
+        """Are two questions near copies, as their texts show?"""
+        grams, others = self._grams(one), self._grams(other)
+        return len(grams & others) >= self._threshold * len(grams | others) - 1e-9
+
+    def _grams(self, at: int) -> frozenset[str]:
+        if at not in self._kept:
+            if len(self._kept) >= KEPT_TEXTS:
+                self._kept.clear()
+            self._kept[at] = gram_texts(self._rows[at])
+        return self._kept[at]
 
 
 class _Index:
@@ -113,87 +143,61 @@ class _Index:
     these holds first: what all texts share, such as a common instruction, makes no candidates.
     """
 
-    def __init__(self, texts: list[NDArray[np.int64]], threshold: float) -> None:
+    def __init__(self, texts: Prints, threshold: float) -> None:
         self._threshold = threshold
-        self._known, counts = np.unique(np.concatenate(texts), return_counts=True)
+        self._known, counts = np.unique(texts.grams, return_counts=True)
         self._rank = np.empty(len(counts), np.int64)
         self._rank[np.argsort(counts, kind="stable")] = np.arange(len(counts))
-        entries = [self._entries(text) for text in texts]
-        lengths = [len(ranks) for ranks, _ in entries]
-        ranks, left = (np.concatenate(each) for each in zip(*entries, strict=True))
-        sizes = np.repeat([len(text) for text in texts], lengths)
+        place, ranks, left = self._entries(texts)
+        sizes = texts.counts[place]
         order = np.lexsort((sizes, ranks))
-        self._place = np.repeat(np.arange(len(texts)), lengths)[order]
-        self._left, self._sizes = left[order], sizes[order]
-        self._widest = int(sizes.max()) + 1
+        self._place, self._left, self._sizes = place[order], left[order], sizes[order]
+        self._widest = int(texts.counts.max(initial=0)) + 2
         self._keys = ranks[order] * self._widest + self._sizes
 
-    def candidates(self, text: NDArray[np.int64]) -> list[int]:
-        """Places of the held-out texts that may be as like as wanted."""
-        t, size = self._threshold, len(text)
-        ranks, left = self._entries(text)
-        if not len(ranks):
-            return []
-        least = ceil(t * size - 1e-9)
-        most = np.floor(np.minimum(size / t, left * (1 + t) / t - size) + 1e-9).astype(np.int64)
-        most = np.minimum(most, self._widest - 1)
-        start = np.searchsorted(self._keys, ranks * self._widest + min(least, self._widest))
-        stop = np.searchsorted(self._keys, ranks * self._widest + most, side="right")
-        found = set[int]()
-        for low, high in zip(start.tolist(), stop.tolist(), strict=True):
-            if low < high:
-                enough = self._left[low:high] * (1 + t) >= t * (size + self._sizes[low:high]) - 1e-9
-                found.update(self._place[low:high][enough].tolist())
-        return sorted(found)
+    def candidates(self, texts: Prints) -> list[tuple[int, int]]:
+        """Pairs (line of a text, place of a held-out text) that may be as like as wanted, in order."""
+        t = self._threshold
+        line, ranks, left = self._entries(texts)
+        size = texts.counts[line]
+        least = np.minimum(np.ceil(t * size - 1e-9), self._widest - 1)
+        most = np.minimum(size / t, left * (1 + t) / t - size)
+        most = np.minimum(np.floor(most + 1e-9), self._widest - 1)
+        base = ranks * self._widest
+        start = np.searchsorted(self._keys, base + least.astype(np.int64))
+        stop = np.searchsorted(self._keys, base + most.astype(np.int64), side="right")
+        found = [np.zeros((0, 2), np.int64)]
+        for part, (entry, at) in _expanded(start, np.maximum(stop - start, 0)):
+            enough = self._left[at] * (1 + t) >= t * (size[part][entry] + self._sizes[at]) - 1e-9
+            pairs = np.stack([line[part][entry[enough]], self._place[at[enough]]], axis=1)
+            found.append(np.unique(pairs, axis=0))
+        return [(a, b) for a, b in np.unique(np.concatenate(found), axis=0).tolist()]
 
-    def _entries(self, text: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Ranks of those 3-grams that can be the first shared one, rare ones first, and how many
-        3-grams of the text there are from each to the end."""
-        at = np.minimum(np.searchsorted(self._known, text), len(self._known) - 1)
-        ranks = np.sort(self._rank[at[self._known[at] == text]])
-        left = np.arange(len(ranks), 0, -1)
-        can = left >= self._threshold * len(text) - 1e-9
-        return ranks[can], left[can]
-
-
-def _question(row: Row) -> str:
-    """The user's side of a row; where there is none, everything but the system text."""
-    asked = [m.content for m in row.messages if m.role == "user"]
-    text = "\n".join(asked)
-    if not text.strip():
-        text = "\n".join(m.content for m in row.messages if m.role != "system")
-    return text
+    def _entries(self, texts: Prints) -> tuple[Places, Places, Places]:
+        """Those 3-grams that can be the first one shared: the place of their text, their rank, and how many
+        3-grams of the text there are from each to the end, rare ones first."""
+        owner = np.repeat(np.arange(len(texts.counts)), texts.counts)
+        at = np.minimum(np.searchsorted(self._known, texts.grams), max(len(self._known) - 1, 0))
+        there = self._known[at] == texts.grams if len(self._known) else at > 0
+        owner, ranks = owner[there], self._rank[at[there]]
+        order = np.lexsort((ranks, owner))
+        owner, ranks = owner[order], ranks[order]
+        known = np.bincount(owner, minlength=len(texts.counts))
+        left = np.cumsum(known)[owner] - np.arange(len(owner))
+        can = left >= self._threshold * texts.counts[owner] - 1e-9
+        return owner[can], ranks[can], left[can]
 
 
-def _forms(row: Row) -> tuple[int, int]:
-    """Numbers for the row's question as it is, and normalised."""
-    text = _question(row)
-    return hash(text), hash(_bare(text))
-
-
-def _bare(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    one_line = _SPACE.sub(" ", folded).strip()
-    return one_line.rstrip(_MARKS) or one_line
-
-
-def _words(row: Row) -> list[str]:
-    text = _bare(_question(row))
-    return (text if text.isascii() else _ONE_LETTER_WORDS.sub(r" \g<0> ", text)).split()
-
-
-def _grams(row: Row) -> NDArray[np.int64]:
-    """Numbers of the row's different 3-grams, sorted; of fewer than three words, one for all."""
-    words = _words(row)
-    many = len(words) >= 3
-    grams = set(zip(words, words[1:], words[2:], strict=False)) if many else {tuple(words)}
-    return np.sort(np.fromiter(map(hash, grams), np.int64, len(grams)))
-
-
-def _gram_texts(row: Row) -> frozenset[str]:
-    words = _words(row)
-    return frozenset(" ".join(words[at : at + 3]) for at in range(max(1, len(words) - 2)))
-
-
-def _similar(one: frozenset[str], other: frozenset[str], threshold: float) -> bool:
-    return len(one & other) >= threshold * len(one | other) - 1e-9
+def _expanded(start: Places, counts: Places) -> Iterator[tuple[slice, tuple[Places, Places]]]:
+    """Entry i stands for the places from `start[i]`, `counts[i]` of them: in parts of entries, each place
+    with its entry's number within the part."""
+    ends = np.cumsum(counts)
+    at = 0
+    while at < len(counts):
+        before = int(ends[at - 1]) if at else 0
+        stop = max(at + 1, int(np.searchsorted(ends, before + PAIRS_AT_ONCE, side="right")))
+        part = slice(at, stop)
+        entry = np.repeat(np.arange(stop - at), counts[part])
+        shift = start[part] - (ends[part] - counts[part] - before)
+        yield part, (entry, shift[entry] + np.arange(len(entry)))
+        at = stop

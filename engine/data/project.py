@@ -78,16 +78,21 @@ class Project:
         else:
             (self.folder / DRAFT).unlink(missing_ok=True)
 
-    def sides(self, seed: int, fraction: float) -> FrozenSides:
-        """Which texts were put on which side before, under this seed and share."""
+    def sides(self, seed: int, fraction: float) -> tuple[FrozenSides, list[str]]:
+        """Which texts were put on which side before, under this seed and share; a note where what was kept
+        is damaged."""
+        path = self.folder / _sides_name(seed, fraction)
         try:
-            with np.load(self.folder / _sides_name(seed, fraction), allow_pickle=False) as kept:
+            with np.load(path, allow_pickle=False) as kept:
                 known, held = kept["known"], kept["held"]
+            if known.dtype != np.uint64 or held.dtype != np.bool_ or known.shape != held.shape:
+                raise ValueError
+        except FileNotFoundError:
+            return FrozenSides.none(), []
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-            return FrozenSides.none()
-        if known.dtype != np.uint64 or held.dtype != np.bool_ or known.shape != held.shape:
-            return FrozenSides.none()
-        return FrozenSides(known, held)
+            note = f"the kept sides ({path}) are damaged: the rows were divided anew"
+            return FrozenSides.none(), [note]
+        return FrozenSides(known, held), []
 
     def keep_sides(self, seed: int, fraction: float, sides: FrozenSides) -> None:
         path = self._make() / _sides_name(seed, fraction)

@@ -21,7 +21,9 @@ from engine.data.containers.index_several import index_of_all
 from engine.data.containers.json_cache import Cached, as_json_lines, open_cache
 from engine.data.containers.record import Record
 from engine.data.edits import OverlaidRows
-from engine.data.encoded import EncodedRows, cache_name, encode_all
+from engine.data.encoded import EncodedRows
+from engine.data.facts import Facts
+from engine.data.one_pass import cache_name, go_through
 from engine.data.problems import WORDS, FaultLog
 from engine.data.read import Reading, open_source
 from engine.data.rows import Fault, Message, Row
@@ -94,14 +96,14 @@ def read(
     )
 
 
-def tokenize(
+def count(
     source: Source, config: Config, tokenizer: Any, on_progress: OnProgress
-) -> EncodedRows:
-    """Tokens of all rows as read, in one batched pass or from the cache."""
+) -> tuple[EncodedRows, Facts]:
+    """Tokens and facts of all rows as read, in one pass or from the cache."""
     system = config.data.system
     rows = OverlaidRows(source.rows, {}, [], partial(with_system, system=system))
     name = cache_name(tokenizer, template_of(tokenizer).source, system, source.ids)
-    return encode_all(
+    return go_through(
         tokenizer, rows, name, lambda done, total: on_progress("tokenizing", done, total)
     )
 

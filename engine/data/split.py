@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,11 +25,15 @@ __all__ = [
     "prompt_of",
     "split",
     "text_hash",
-    "touching",
 ]
 
 FEWEST = 8
 _RANGE = 2**64
+SIDES: tuple[Side | None, ...] = (None, "train", "eval")
+NONE, TRAIN, EVAL = range(3)
+_STEP, _MIX, _MIX_AGAIN = (
+    np.uint64(each) for each in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+)
 
 
 class FrozenSides:
@@ -48,12 +52,15 @@ class FrozenSides:
 
     def sides_of(self, texts: NDArray[np.uint64]) -> list[Side | None]:
         """The side of each text, None where it has none yet."""
+        return named(self.codes_of(texts))
+
+    def codes_of(self, texts: NDArray[np.uint64]) -> NDArray[np.int8]:
+        """The same as places in `SIDES`."""
         if not len(self):
-            return [None] * len(texts)
+            return np.zeros(len(texts), np.int8)
         at = np.minimum(np.searchsorted(self.known, texts), len(self) - 1)
         there = self.known[at] == texts
-        names: tuple[Side | None, ...] = (None, "train", "eval")
-        return [names[which] for which in np.where(there, 1 + self.held[at], 0).tolist()]
+        return np.where(there, np.where(self.held[at], EVAL, TRAIN), NONE).astype(np.int8)
 
     def with_more(self, other: FrozenSides) -> FrozenSides:
         """These, and those of the other for texts that have no side here."""
@@ -64,21 +71,32 @@ class FrozenSides:
 
 @dataclass(frozen=True)
 class Split:
-    """A side for each row; None for the positions in `set_aside`, whose group touches both sides
-    of an earlier split, so that on either side they would be a leak. `known` is each row's
-    `text_hash`."""
+    """A side for each row, as places in `SIDES`; none for the positions in `set_aside`, whose group
+    touches both sides of an earlier split, so that on either side they would be a leak. `known` is each
+    row's `text_hash`."""
 
-    sides: list[Side | None]
-    set_aside: NDArray[np.int64]
+    codes: NDArray[np.int8]
     notes: list[str]
     known: NDArray[np.uint64]
 
     @property
+    def sides(self) -> list[Side | None]:
+        return named(self.codes)
+
+    @property
+    def set_aside(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.codes == NONE).astype(np.int64)
+
+    @property
     def frozen(self) -> FrozenSides:
         """What to keep, for `grouped_split` to go on from when rows are added."""
-        used = np.array([side is not None for side in self.sides], np.bool_)
-        held = np.array([side == "eval" for side in self.sides], np.bool_)
-        return FrozenSides(self.known[used], held[used])
+        used = self.codes != NONE
+        return FrozenSides(self.known[used], self.codes[used] == EVAL)
+
+
+def named(codes: NDArray[np.int8]) -> list[Side | None]:
+    """Sides by their places in `SIDES`."""
+    return [SIDES[code] for code in codes.tolist()]
 
 
 def normalise(text: str) -> str:
@@ -113,8 +131,25 @@ def grouped_split(
     groups: NDArray[np.int64] | None = None,
     frozen: FrozenSides | None = None,
 ) -> Split:
-    """A side for each row, in the rows' order, which does not matter; rows of one group id, and
-    rows of one normalised user text, share it.
+    """`split_known` of the rows' user texts."""
+    known = np.array([known_as(row) for row in rows], np.uint64)
+    return split_known(known, fraction, seed, groups, frozen)
+
+
+def known_as(row: Row) -> int:
+    """The hash that a row is known by in the split: of its normalised user text."""
+    return text_hash(normalise(prompt_of(row)))
+
+
+def split_known(
+    known: NDArray[np.uint64],
+    fraction: float,
+    seed: int,
+    groups: NDArray[np.int64] | None = None,
+    frozen: FrozenSides | None = None,
+) -> Split:
+    """A side for each row by what it is `known` as, in the rows' order, which does not matter; rows of one
+    group id, and rows of one normalised user text, share it.
 
     A group's side is drawn by one of its texts: the one of the lowest `text_hash`, which has
     nothing to do with the draw, so that large groups are held out no oftener than small ones.
@@ -123,23 +158,19 @@ def grouped_split(
     there are 8. A group that would take the held-out side past its limit (half of the rows, or 1.5
     times the fraction up to three quarters) trains.
     """
-    known, hashes = _hashes(rows, seed)
     label = merged(known) if groups is None else merged(known, groups)
-    kept = (frozen or FrozenSides.none()).sides_of(known)
-    held, trains = (_touched(label, [side == name for side in kept]) for name in ("eval", "train"))
-    drawn, sizes = _draws(label, known, hashes)
-    free = [group for group in drawn if not held[group] and not trains[group]]
-    free.sort(key=drawn.__getitem__)
-    taken = sum(_joins(side, held, trains, at) for side, at in zip(kept, label, strict=True))
-    out = _held_out([(drawn[g], sizes[g]) for g in free], fraction, len(rows), taken)
-    for group, is_out in zip(free, out, strict=True):
-        (held if is_out else trains)[group] = True
-    sides: list[Side | None] = [
-        side or _side(bool(held[group]), bool(trains[group]))
-        for side, group in zip(kept, label, strict=True)
-    ]
-    set_aside = np.array([at for at, side in enumerate(sides) if side is None], np.int64)
-    return Split(sides, set_aside, _notes(sides, sizes, held, fraction), known)
+    kept = (frozen or FrozenSides.none()).codes_of(known)
+    held, trains = (_touched(label, kept == code) for code in (EVAL, TRAIN))
+    group, drawn, size = _draws(label, known, seed)
+    free = np.flatnonzero(~(held[group] | trains[group]))
+    free = free[np.argsort(drawn[free], kind="stable")]
+    taken = np.count_nonzero((kept == EVAL) | ((kept == NONE) & held[label] & ~trains[label]))
+    out = _held_out(drawn[free], size[free], fraction, len(known), int(taken))
+    held[group[free[out]]] = True
+    trains[group[free[~out]]] = True
+    of_group = np.select([held & trains, held], [NONE, EVAL], TRAIN).astype(np.int8)
+    codes = np.where(kept == NONE, of_group[label], kept)
+    return Split(codes, _notes(group, size, held, fraction, len(known)), known)
 
 
 def merged(*groupings: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -157,107 +188,83 @@ def merged(*groupings: NDArray[np.integer]) -> NDArray[np.int64]:
             return labels.astype(np.int64)
 
 
-def touching(
-    rows: Sequence[Row], held_out: Sequence[Row], groups: NDArray[np.int64] | None = None
-) -> set[int]:
-    """Positions of the rows whose normalised user text is also held out, or that share a group
-    with a held-out row (`groups` of the rows and then of the held-out ones)."""
-    texts = {text_hash(normalise(prompt_of(row))) for row in held_out}
-    held = set() if groups is None else set(groups[len(rows) :].tolist())
-    return {
-        at
-        for at, row in enumerate(rows)
-        if (groups is not None and int(groups[at]) in held)
-        or text_hash(normalise(prompt_of(row))) in texts
-    }
-
-
-def _touched(label: NDArray[np.int64], rows: list[bool]) -> NDArray[np.bool_]:
+def _touched(label: NDArray[np.int64], rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """By group id: is one of these rows in it?"""
     found = np.zeros(len(label), np.bool_)
-    found[label[np.array(rows, np.bool_)]] = True
+    found[label[rows]] = True
     return found
 
 
-def _hashes(rows: Sequence[Row], seed: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Of each row's normalised text: the hash it is known by, and the one that draws its side."""
-    known, drawn = np.zeros((2, len(rows)), np.uint64)
-    for at, row in enumerate(rows):
-        plain = normalise(prompt_of(row))
-        known[at], drawn[at] = text_hash(plain), _hash(seed, plain)
-    return known, drawn
-
-
 def _draws(
-    label: NDArray[np.int64], known: NDArray[np.uint64], hashes: NDArray[np.uint64]
-) -> tuple[dict[int, int], dict[int, int]]:
-    """Each group's draw, and how many rows it has."""
+    label: NDArray[np.int64], known: NDArray[np.uint64], seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.int64]]:
+    """Each group's id, its draw, and how many rows it has."""
     order = np.argsort(known)
-    groups, first, sizes = np.unique(label[order], return_index=True, return_counts=True)
-    drawn = dict(zip(groups.tolist(), hashes[order][first].tolist(), strict=True))
-    return drawn, dict(zip(groups.tolist(), sizes.tolist(), strict=True))
+    group, first, size = np.unique(label[order], return_index=True, return_counts=True)
+    return group, drawn_by(known[order][first], seed), size
 
 
-def _joins(
-    kept: Side | None, held: NDArray[np.bool_], trains: NDArray[np.bool_], group: int
-) -> bool:
-    """Is the row held out already, by an earlier split?"""
-    return kept == "eval" or (kept is None and bool(held[group]) and not trains[group])
-
-
-def _side(held: bool, trains: bool) -> Side | None:
-    return None if held and trains else "eval" if held else "train"
+def drawn_by(known: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """Numbers below 2**64 that only the seed and the texts (by `text_hash`) decide: the mixer of
+    splitmix64, so that they are as good as drawn by lot for each seed."""
+    mixed = (known ^ np.uint64(text_hash(str(seed)))) + _STEP
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX_AGAIN
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 def _held_out(
-    groups: list[tuple[int, int]], fraction: float, rows: int, taken: int = 0
-) -> list[bool]:
-    """For each group (hash, size), in the order of the hashes: is it held out? `taken` rows are
-    already.
+    drawn: NDArray[np.uint64], size: NDArray[np.int64], fraction: float, rows: int, taken: int
+) -> NDArray[np.bool_]:
+    """For each group, in the order of the draws: is it held out? `taken` rows are already.
 
     A group that would push the held-out side past its limit stays in training.
     """
+    none = np.zeros(len(drawn), np.bool_)
     if fraction <= 0:
-        return [False] * len(groups)
-    threshold = int(fraction * _RANGE)
+        return none
     limit = int(rows * max(0.5, min(0.75, 1.5 * fraction)))
-    held = _lowest(groups, limit, taken, lambda value, taken: value < threshold)
-    if taken + sum(size for (_, size), out in zip(groups, held, strict=True) if out) >= FEWEST:
+    below = len(drawn)
+    if fraction < 1:
+        below = int(np.searchsorted(drawn, np.uint64(fraction * _RANGE)))
+    held = _lowest(size, below, limit, taken, _RANGE)
+    if taken + int(size[held].sum()) >= FEWEST:
         return held
-    return _lowest(groups, rows // 2, taken, lambda value, taken: taken < FEWEST)
+    return _lowest(size, len(size), rows // 2, taken, FEWEST)
 
 
 def _lowest(
-    groups: list[tuple[int, int]], limit: int, taken: int, wanted: Callable[[int, int], bool]
-) -> list[bool]:
-    """Take groups while `wanted(hash, rows taken)`, passing over those that go past the limit."""
-    held = []
-    for value, size in groups:
-        take = wanted(value, taken) and taken + size <= limit
-        taken += size if take else 0
-        held.append(take)
+    size: NDArray[np.int64], count: int, limit: int, taken: int, enough: int
+) -> NDArray[np.bool_]:
+    """Take of the first `count` groups until `enough` rows are taken, passing over those that go past the
+    limit."""
+    held = np.zeros(len(size), np.bool_)
+    for at, rows in enumerate(size[:count].tolist()):
+        if taken >= enough:
+            break
+        if taken + rows <= limit:
+            held[at] = True
+            taken += rows
     return held
 
 
-def _hash(seed: int, text: str) -> int:
-    """A number below 2**64 that only the seed and the text decide."""
-    digest = hashlib.sha256(f"{seed}\0{text}".encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big")
-
-
 def _notes(
-    sides: list[Side | None], sizes: dict[int, int], held: NDArray[np.bool_], fraction: float
+    group: NDArray[np.int64],
+    size: NDArray[np.int64],
+    held: NDArray[np.bool_],
+    fraction: float,
+    rows: int,
 ) -> list[str]:
     """Groups larger than the whole share to be held out, the largest first."""
-    share = fraction * len(sides)
-    large = sorted((-size, group) for group, size in sizes.items() if size > max(share, 1) > 0)
-    if fraction <= 0 or share < FEWEST or not large:
+    share = fraction * rows
+    large = np.flatnonzero(size > max(share, 1))
+    if fraction <= 0 or share < FEWEST or not len(large):
         return []
-    size, group = -large[0][0], large[0][1]
-    where = "held out" if held[group] else "trained on"
+    largest = large[np.argmax(size[large])]
+    where = "held out" if held[group[largest]] else "trained on"
     notes = [
-        f"{size:,} rows are copies of one another, more than the {round(share):,} to be held out; "
-        f"they stay together and are {where}"
+        f"{size[largest]:,} rows are copies of one another, more than the {round(share):,} to be held "
+        f"out; they stay together and are {where}"
     ]
     if len(large) > 1:
         notes.append(f"{len(large) - 1:,} more groups of copies are larger than that")

@@ -10,14 +10,17 @@ from typing import Any, overload
 import numpy as np
 import pytest
 
-from engine.data.checks.copies import near_prompts
 from engine.data.checks.finding import Finding
-from engine.data.checks.language import Languages, language
+from engine.data.checks.language import language, language_code, other_languages
 from engine.data.checks.lengths import extreme, length_findings
+from engine.data.checks.near import group
 from engine.data.checks.remedies import dropped, keep_one, replacement
 from engine.data.checks.run import run_checks
+from engine.data.checks.scans import Scans
 from engine.data.checks.table import CHECKS, REMEDIES
+from engine.data.facts import COLUMNS, Facts, facts_of
 from engine.data.rows import Message, Row
+from engine.data.split import prompt_of
 from engine.errors import Cancelled
 from engine.paths import ROOT
 
@@ -40,7 +43,13 @@ def checked(rows: Sequence[Row], **given: Any) -> dict[str, Finding]:
         "max_length": 100,
         "window": 1000,
     }
-    return {finding.code: finding for finding in run_checks(rows, **(usual | given))}
+    facts = facts_on(rows)
+    usual["groups"] = group(facts, lambda at: prompt_of(rows[at])).labels
+    return {finding.code: finding for finding in run_checks(rows, facts, **(usual | given))}
+
+
+def facts_on(rows: Sequence[Row]) -> Facts:
+    return Facts(facts_of([rows[at] for at in range(len(rows))], Scans()))
 
 
 def test_a_title_fits_its_column_and_every_action_is_known() -> None:
@@ -136,11 +145,9 @@ def test_one_prompt_with_two_answers() -> None:
     assert dropped(found, "keep_one").tolist() == [1, 2]
 
 
-def test_groups_of_the_split_may_be_handed_in() -> None:
+def test_near_copies_follow_the_groups_of_the_split() -> None:
     rows = [row(LONG, "yes"), row(f"{LONG} new", "yes"), row("b", "c")]
-    groups = near_prompts(rows)
-    assert groups.tolist() == [0, 0, 2]
-    assert checked(rows, groups=groups)["near_copies"].rows.tolist() == [0, 1]
+    assert checked(rows)["near_copies"].rows.tolist() == [0, 1]
     assert "near_copies" not in checked(rows, groups=np.arange(3))
 
 
@@ -216,10 +223,8 @@ def test_too_little_tells_no_language(text: str) -> None:
 
 
 def outliers(texts: list[str]) -> list[int]:
-    scan = Languages()
-    for at, text in enumerate(texts):
-        scan.look(at, row(text, "42"))
-    return [at for finding in scan.findings() for at in finding.rows.tolist()]
+    codes = np.array([language_code(row(text, "42")) for text in texts])
+    return [at for finding in other_languages(codes) for at in finding.rows.tolist()]
 
 
 def test_other_languages_among_nearly_all_of_one() -> None:
@@ -238,6 +243,8 @@ def test_findings_come_in_the_order_of_the_table_with_sorted_rows() -> None:
     rows = [row("same", "a"), row("same", " "), row("same", "cafÃ©"), row("same", "a")]
     found = run_checks(
         rows,
+        facts_on(rows),
+        groups=np.array([0, 0, 0, 0]),
         lengths=np.full(4, 9),
         labels=np.full(4, 3),
         full_lengths=np.full(4, 9),
@@ -281,18 +288,31 @@ def test_rows_may_lie_on_disk_and_progress_is_told() -> None:
     rows, told = OnDisk(1500), []
     found = checked(rows, on_progress=lambda *each: told.append(each))
     assert found["two_answers"].rows.tolist() == list(range(1500))
-    assert {phase for phase, _, _ in told} == {"checking", "near copies"}
-    assert all(done <= total for _, done, total in told)
-    assert ("checking", 1500, 1500) in told
+    assert told
+    assert all(done <= total for done, total in told)
 
 
 def test_the_checks_can_be_cancelled() -> None:
-    def cancel(phase: str, done: int, total: int) -> None:
-        if phase == "near copies":
-            raise Cancelled
+    def cancel(done: int, total: int) -> None:
+        raise Cancelled
 
     with pytest.raises(Cancelled):
-        checked([row("a", "b")], on_progress=cancel)
+        checked([row("a", "b"), row("a", "c")], on_progress=cancel)
+
+
+def test_what_is_found_is_the_same_whatever_was_known_of_the_rows_before() -> None:
+    """Only the facts of the rows decide: those of edited rows stand in for what was read."""
+    rows = [row(f"Question {at}?", f"Answer {at}.") for at in range(20)]
+    after = [*rows[:3], row("Question 1?", " "), *rows[4:], row("Question 5?", "Answer 5.")]
+    whole = facts_on(rows).with_edits([3, 20], facts_of([after[3], after[20]], Scans()))
+    anew = facts_on(after)
+    every = np.arange(21)
+    for name in COLUMNS:
+        assert np.array_equal(whole.of(name), anew.of(name)), name
+        assert np.array_equal(whole.of(name, every[::-3]), anew.of(name)[::-3]), name
+    picked = whole.picked(np.array([1, 3, 4, 20]))
+    for name, found in vars(picked.prints(np.array([1, 0, 3]))).items():
+        assert np.array_equal(found, vars(anew.prints(np.array([3, 1, 20])))[name]), name
 
 
 # real files: what a person who looked at them agrees with

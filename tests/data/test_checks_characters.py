@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.checks.blank import Blank
-from engine.data.checks.characters import Characters, Marks, without_controls
+from engine.data.checks.characters import Marks, without_controls
 from engine.data.checks.finding import Finding
 from engine.data.checks.mojibake import broken, mended
+from engine.data.checks.scans import BITS, Scans
 from engine.data.rows import Message, Row
 
 
@@ -18,10 +19,10 @@ def row(answer: str, question: str = "What?") -> Row:
 
 
 def looked(rows: list[Row], special: tuple[str, ...] = ()) -> dict[str, Finding]:
-    scan = Characters(special)
-    for at, each in enumerate(rows):
-        scan.look(at, each)
-    return {finding.code: finding for finding in scan.findings()}
+    scans = Scans(special)
+    flags = np.array([scans.flags(each) for each in rows])
+    found = scans.findings(rows, flags)
+    return {finding.code: finding for finding in found if finding.code != "blank_answer"}
 
 
 def misread(text: str, encoding: str, times: int = 1) -> str:
@@ -149,7 +150,7 @@ def test_removing_marks_leaves_none() -> None:
 
 
 def test_blank_answers() -> None:
-    blank = Blank()
+    scans = Scans()
     calls = '[{"type": "function", "function": {"name": "f", "arguments": {}}}]'
     rows = [
         row(" \n"),
@@ -162,8 +163,7 @@ def test_blank_answers() -> None:
         Row(7, 7, (Message("assistant", " "), Message("assistant", "text")), raw=True),
         Row(8, 8, (Message("assistant", " "),), raw=True),
     ]  # fmt: skip
-    for at, each in enumerate(rows):
-        blank.look(at, each)
-    (finding,) = blank.findings()
+    flags = np.array([scans.flags(each) & BITS["blank_answer"] for each in rows])
+    (finding,) = scans.findings(rows, flags)
     assert (finding.code, finding.severity) == ("blank_answer", "bad")
     assert finding.rows.tolist() == [0, 1, 7]

@@ -11,13 +11,15 @@ import json
 import random
 import string
 
+import numpy as np
 import pytest
 
 from engine.data.checks.finding import Finding
 from engine.data.checks.masking import Place
 from engine.data.checks.personal import iban_holds, luhn_holds, personal_places
 from engine.data.checks.secrets import entropy, secret_places
-from engine.data.checks.sensitive import Sensitive, masked
+from engine.data.checks.scans import Scans
+from engine.data.checks.sensitive import masked
 from engine.data.rows import Message, Row
 
 RNG = random.Random(20)
@@ -209,10 +211,13 @@ def test_entropy_of_known_texts() -> None:
 
 
 def looked(texts: list[str]) -> dict[str, Finding]:
-    scan = Sensitive()
-    for at, text in enumerate(texts):
-        scan.look(at, Row(at, at, (Message("user", "q"), Message("assistant", text))))
-    return {finding.code: finding for finding in scan.findings()}
+    scans = Scans()
+    rows = [
+        Row(at, at, (Message("user", "q"), Message("assistant", text)))
+        for at, text in enumerate(texts)
+    ]
+    flags = np.array([scans.flags(each) for each in rows])
+    return {finding.code: finding for finding in scans.findings(rows, flags)}
 
 
 def test_details_never_show_what_was_found() -> None:
@@ -232,9 +237,8 @@ def test_tool_calls_are_looked_at_too() -> None:
     calls = json.dumps(
         [{"type": "function", "function": {"name": "f", "arguments": SECRETS[3][1]}}]
     )
-    scan = Sensitive()
-    scan.look(0, Row(1, 1, (Message("user", "q"), Message("assistant", "", tool_calls=calls))))
-    assert [finding.code for finding in scan.findings()] == ["secrets"]
+    called = Row(1, 1, (Message("user", "q"), Message("assistant", "", tool_calls=calls)))
+    assert list(Scans().look(called)) == ["secrets"]
 
 
 def test_masking_leaves_the_rest_to_the_letter() -> None:

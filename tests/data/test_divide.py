@@ -12,6 +12,7 @@ import pytest
 
 from engine.config import from_dict
 from engine.data import dataset as dataset_module
+from engine.data.checks.near import Grouping
 from engine.data.dataset import Dataset, open_data, recount, summary
 from engine.data.rows import Message
 from tests.tiny import tiny_tokenizer
@@ -64,7 +65,7 @@ def test_leaks_that_grouping_misses_are_found_by_the_second_pass_and_mended(
 ) -> None:
     """Grouping is made blind: the independent pass still finds every copy, and joins it."""
     monkeypatch.setattr(
-        dataset_module, "near_prompts", lambda rows, on_progress: np.arange(len(rows))
+        dataset_module, "group", lambda facts, *given: Grouping(np.arange(len(facts)))
     )
     found = opened(tmp_path / "rows.jsonl", planted(1), eval_fraction=0.3)
     assert found.overlap["near"] == 0

@@ -154,12 +154,15 @@ def test_drafts_are_kept_and_dropped(project: Project) -> None:
 def test_sides_are_kept_by_seed_and_share(project: Project) -> None:
     texts = np.array([2**64 - 1, 7], np.uint64)
     project.keep_sides(42, 0.1, FrozenSides(texts, np.array([False, True])))
-    assert project.sides(42, 0.1).sides_of(texts) == ["train", "eval"]
-    assert len(project.sides(43, 0.1)) == 0
+    found, notes = project.sides(42, 0.1)
+    assert (found.sides_of(texts), notes) == (["train", "eval"], [])
+    assert [len(each) for each in project.sides(43, 0.1)] == [0, 0]
     (kept,) = project.folder.glob("sides-*")
     for damaged in (b"", b"PK\x03\x04 nonsense", kept.read_bytes()[:-30]):
         kept.write_bytes(damaged)
-        assert len(project.sides(42, 0.1)) == 0
+        found, (note,) = project.sides(42, 0.1)
+        assert len(found) == 0
+        assert "damaged" in note
     assert oct(project.folder.stat().st_mode & 0o777) == "0o700"
 
 

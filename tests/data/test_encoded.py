@@ -7,12 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.data import encoded as store
+from engine.data import flat
+from engine.data import one_pass as store
+from engine.data.checks.scans import Scans
 from engine.data.edits import ids_of
-from engine.data.encoded import EncodedRows, cache_name, encode_all
+from engine.data.encoded import EncodedRows
+from engine.data.facts import COLUMNS, Facts, facts_of
+from engine.data.one_pass import cache_name, go_through
 from engine.data.rows import Message, Row
 from engine.data.template import Unrenderable
 from engine.data.tokens import encode_row, encode_rows
+from engine.errors import Cancelled
 from tests.tiny import CHATML, tiny_tokenizer
 
 REFUSES = "{% if messages[0]['content'] == 'no' %}{{ raise_exception('no') }}{% endif %}"
@@ -34,7 +39,7 @@ def encoded(
     monkeypatch.setenv("FINETUI_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(store, "FEW", 5 if request.param == "file" else 50)
     monkeypatch.setattr(store, "BATCH", 5)
-    return encode_all(TOKENIZER, ROWS, "name", lambda done, total: None)
+    return go_through(TOKENIZER, ROWS, "name", lambda done, total: None)[0]
 
 
 @pytest.mark.parametrize("max_length", [None, 16, 40, 10_000])
@@ -78,11 +83,32 @@ def test_a_file_is_read_again_and_not_made_again(
     monkeypatch.setenv("FINETUI_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(store, "FEW", 5)
     name = cache_name(TOKENIZER, "t", None, ids_of(ROWS))
-    first = encode_all(TOKENIZER, ROWS, name, lambda done, total: None)
+    first, facts = go_through(TOKENIZER, ROWS, name, lambda done, total: None)
     monkeypatch.setattr(store, "encode_rows", None)
-    again = encode_all(TOKENIZER, ROWS, name, lambda done, total: None)
+    monkeypatch.setattr(store, "facts_of", None)
+    again, facts_again = go_through(TOKENIZER, ROWS, name, lambda done, total: None)
     assert [e.ids.tolist() for e in again] == [e.ids.tolist() for e in first]
     assert dict(again.refused) == dict(first.refused)
+    expected = Facts(facts_of(ROWS, Scans()))
+    every = np.arange(len(ROWS))
+    for found in (facts, facts_again):
+        assert all(np.array_equal(found.of(name), expected.of(name)) for name in COLUMNS)
+        assert np.array_equal(found.prints(every).grams, expected.prints(every).grams)
+
+
+def test_nothing_is_left_of_a_pass_that_was_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINETUI_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(store, "FEW", 5)
+
+    def cancel(done: int, total: int) -> None:
+        if done:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        go_through(TOKENIZER, ROWS, "name", cancel)
+    assert list((tmp_path / "home/cache/counted").iterdir()) == []
 
 
 def test_the_name_follows_all_that_decides_the_tokens() -> None:
@@ -101,7 +127,7 @@ def test_only_the_last_few_files_are_kept(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("FINETUI_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(store, "FEW", 1)
     for number in range(6):
-        encode_all(TOKENIZER, ROWS[:2], f"name{number}", lambda done, total: None)
-    left = sorted(path.name for path in (tmp_path / "home/cache/tokens").iterdir())
-    assert len(left) == store.KEPT_FILES
+        go_through(TOKENIZER, ROWS[:2], f"name{number}", lambda done, total: None)
+    left = sorted(path.name for path in (tmp_path / "home/cache/counted").iterdir())
+    assert len(left) == flat.KEPT
     assert "name5" in left

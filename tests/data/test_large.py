@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.config import from_dict
-from engine.data import encoded, source
+from engine.data import one_pass, source
 from engine.data.dataset import Dataset, open_data, summary
 from engine.desk.data_work import DataWork
 from engine.desk.process import Task
@@ -61,7 +61,7 @@ def test_the_same_rows_sides_tokens_and_problems(
     for large in (False, True, True):  # the last one from the caches
         monkeypatch.setenv("FINETUI_HOME", str(tmp_path / ("large" if large else "small")))
         monkeypatch.setattr(source, "LARGE", 0 if large else 2**40)
-        monkeypatch.setattr(encoded, "FEW", 0 if large else 2**40)
+        monkeypatch.setattr(one_pass, "FEW", 0 if large else 2**40)
         settings = from_dict({"data": {"path": str(path), "max_length": 128}})
         found.append(seen(open_data(settings, TOKENIZER, on_stage=stages.append)))
     small, large, again = found

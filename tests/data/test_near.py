@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.data.checks.crowd import possible_pairs
-from engine.data.checks.near import BANDS, ROWS, Signatures, chance_missed, near_groups
+from engine.data.checks.near import BANDS, ROWS, chance_missed, group, near_groups, signatures
 from engine.data.checks.shingles import jaccard, shingle_hashes, shingles, spaced
 from engine.errors import Cancelled
 
@@ -46,8 +46,8 @@ def index(one: str, other: str) -> float:
 
 def by_group(groups: np.ndarray) -> set[frozenset[int]]:
     found: dict[int, set[int]] = defaultdict(set)
-    for at, group in enumerate(groups.tolist()):
-        found[group].add(at)
+    for at, label in enumerate(groups.tolist()):
+        found[label].add(at)
     return {frozenset(each) for each in found.values()}
 
 
@@ -154,9 +154,8 @@ def test_a_crowd_under_one_instruction_is_told_apart_exactly(inputs: tuple[int, 
     own = [text(rng, rng.randint(*inputs)) for _ in range(150)]
     own += [f"{own[at]} and so" for at in range(5)]
     texts = [f"{instruction} {each}" for each in own]
-    found = Signatures()
-    found.add(texts)
-    assert by_group(found.groups(texts.__getitem__)) == brute_force(texts)
+    found = group(signatures(texts), texts.__getitem__)
+    assert by_group(found.labels) == brute_force(texts)
     assert found.untried == 0
 
 
@@ -203,20 +202,18 @@ def test_a_group_is_named_by_its_first_and_nothing_gives_nothing() -> None:
     assert near_groups([]).tolist() == []
 
 
-def test_texts_added_in_parts_and_read_again_by_position() -> None:
+def test_texts_are_read_again_by_position_only_to_verify() -> None:
     rng = random.Random(10)
     texts = [text(rng, 40) for _ in range(50)]
     texts += [f"{each} extra" for each in texts]
-    found, asked = Signatures(), []
-    for start in range(0, 100, 7):
-        found.add(texts[start : start + 7])
+    asked = []
 
     def text_at(at: int) -> str:
         asked.append(at)
         return texts[at]
 
-    assert found.groups(text_at).tolist() == list(range(50)) * 2 == near_groups(texts).tolist()
-    assert len(found) == 100
+    found = group(signatures(texts), text_at)
+    assert found.labels.tolist() == list(range(50)) * 2 == near_groups(texts).tolist()
     assert found.untried == 0
     assert asked
 

@@ -22,7 +22,6 @@ from engine.data.split import (
     prompt_of,
     split,
     text_hash,
-    touching,
 )
 
 
@@ -111,10 +110,6 @@ def test_overlap_counts_what_a_bad_split_leaves() -> None:
     given = rows(["a b?", "A  B", "a b?", "c", "D"])
     assert overlap(given, ["train", "eval", "eval", "eval", None]) == {"exact": 1, "normalised": 2}
     assert overlap(given, ["train", None, None, "eval", "eval"]) == {"exact": 0, "normalised": 0}
-
-
-def test_touching_finds_normalised_copies() -> None:
-    assert touching(rows(["a b?", "c", "C."]), rows(["A B", "d"])) == {0}
 
 
 @pytest.mark.parametrize(
@@ -304,11 +299,6 @@ def test_growth_moves_no_frozen_row_and_leaks_nothing(
     assert all(at >= len(texts) for at in after.set_aside.tolist())
     assert [side is None for side in after.sides].count(True) == len(after.set_aside)
     assert overlap(rows(grown), after.sides, 0.8)["near"] == 0
-
-
-def test_touching_follows_groups() -> None:
-    train, held = rows(["a b?", "c", "like d"]), rows(["A B", "d"])
-    assert touching(train, held, np.array([0, 1, 4, 3, 4])) == {0, 2}
 
 
 def test_rows_without_a_question_are_known_by_what_they_say() -> None:

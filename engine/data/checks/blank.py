@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from engine.data.checks.characters import without_controls
-from engine.data.checks.finding import Finding, Hits
 from engine.data.rows import Row
 
 
-class Blank:
-    """Looks at every answer that is learned."""
-
-    def __init__(self) -> None:
-        self._hits = Hits("blank_answer", "bad")
-
-    def look(self, at: int, row: Row) -> None:
-        answers = [m for m in row.messages if m.learned and not m.tool_calls]
-        blank = [m for m in answers if is_blank(m.content)]
-        if blank and row.raw and len(blank) < len(answers):
-            return  # pieces of a raw text may well be a space
-        if blank:
-            self._hits.add(at, f"{len(blank):,} of {len(answers):,} answers")
-
-    def findings(self) -> list[Finding]:
-        return self._hits.findings()
+def blank_answers(row: Row) -> str:
+    """How many of the answers that are learned are blank; empty where none is."""
+    answers = [m for m in row.messages if m.learned and not m.tool_calls]
+    blank = sum(is_blank(m.content) for m in answers)
+    if not blank or (row.raw and blank < len(answers)):  # pieces of a raw text may well be a space
+        return ""
+    return f"{blank:,} of {len(answers):,} answers"
 
 
 def is_blank(text: str) -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from engine.data.checks.finding import Finding, Hits, short
+from engine.data.checks.finding import short
 from engine.data.checks.mojibake import broken, mended
-from engine.data.rows import Row
 from engine.text import clean
 
 LOST = "\ufffd"
@@ -26,44 +25,20 @@ SHORTEST_MARK = 3
 MOST_ROUNDS = 100
 
 
-class Characters:
-    """Looks for mojibake, lost characters, control characters and special tokens in contents.
-
-    `special_tokens` are the texts of the model's control tokens.
-    """
-
-    def __init__(self, special_tokens: Sequence[str] = ()) -> None:
-        self._marks = Marks(special_tokens)
-        self._mojibake = Hits("mojibake", "warning")
-        self._lost = Hits("lost_characters", "warning")
-        self._control = Hits("control_characters", "warning")
-        self._special = Hits("special_tokens", "warning")
-
-    def look(self, at: int, row: Row) -> None:
-        text = "\n".join(message.content for message in row.messages)
-        if not text.isascii():
-            self._look_beyond_ascii(at, text)
-        control = CONTROL.search(text)
-        if control:
-            count = len(CONTROL.findall(text))
-            self._control.add(
-                at, f"{_named(control[0])} at “{_around(text, control.start())}”, {count} in all"
-            )
-        mark = "" if getattr(row, "raw", False) else self._marks.first(text)
-        if mark:
-            self._special.add(at, clean(mark, lines=False))
-
-    def findings(self) -> list[Finding]:
-        hits = (self._mojibake, self._lost, self._control, self._special)
-        return [finding for each in hits for finding in each.findings()]
-
-    def _look_beyond_ascii(self, at: int, text: str) -> None:
+def bad_characters(text: str) -> Iterator[tuple[str, str]]:
+    """What a text holds that should not be there: a check's code, and where."""
+    if not text.isascii():
         run = broken(text)
         if run:
-            self._mojibake.add(at, f"“{short(run)}” is probably “{short(mended(run))}”")
+            yield "mojibake", f"“{short(run)}” is probably “{short(mended(run))}”"
         if LOST in text:
             place = _around(text, text.index(LOST))
-            self._lost.add(at, f"“{place}”, {text.count(LOST)} in all")
+            yield "lost_characters", f"“{place}”, {text.count(LOST)} in all"
+    control = CONTROL.search(text)
+    if control:
+        count = len(CONTROL.findall(text))
+        place = _around(text, control.start())
+        yield "control_characters", f"{_named(control[0])} at “{place}”, {count} in all"
 
 
 class Marks:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.rows import Row
 from engine.text import clean
 
 Severity = Literal["bad", "warning", "info"]
-KEPT_DETAILS = 1000
+KEPT_DETAILS = 100
 LONGEST_DETAIL = 60
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`rows` are sorted positions; `detail` has a short text, fit to be shown, for the first 1,000
+    """`rows` are sorted positions; `detail` has a short text, fit to be shown, for the first 100
     of them. Where rows are copies of one another, `groups` has an id for each of `rows`."""
 
     code: str
@@ -27,33 +26,6 @@ class Finding:
     severity: Severity
     detail: Mapping[int, str] = field(default_factory=dict)
     groups: NDArray[np.int64] | None = None
-
-
-class Scan(Protocol):
-    """A check that looks at one row after another and keeps numbers only."""
-
-    def look(self, at: int, row: Row) -> None: ...
-
-    def findings(self) -> list[Finding]: ...
-
-
-class Hits:
-    """The rows one check has found so far, in the order of their positions."""
-
-    def __init__(self, code: str, severity: Severity) -> None:
-        self._code, self._severity = code, severity
-        self._rows: list[int] = []
-        self._detail: dict[int, str] = {}
-
-    def add(self, at: int, detail: str) -> None:
-        self._rows.append(at)
-        if len(self._detail) < KEPT_DETAILS:
-            self._detail[at] = detail
-
-    def findings(self) -> list[Finding]:
-        """One finding, or none where no row was found."""
-        rows = np.array(self._rows, np.int64)
-        return [Finding(self._code, rows, self._severity, self._detail)] if self._rows else []
 
 
 def short(text: str) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.checks.finding import Finding, Hits
+from engine.data.checks.finding import KEPT_DETAILS, Finding
 from engine.data.rows import Row
 
 FEWEST_ROWS, AGREEING = 50, 0.95
@@ -80,27 +80,24 @@ for _low, _high, _name in _SCRIPTS:
     _SCRIPT_AT[np.searchsorted(_EDGES, _low, side="right")] = _CODE[_name]
 
 
-class Languages:
-    """Keeps a code of a language for each row, and compares them in the end."""
+def language_code(row: Row) -> int:
+    """The place in `NAMES` of the language or script of a row's last answer and questions."""
+    return _CODE[language(f"{row.answer}\n{row.user_text}")]
 
-    def __init__(self) -> None:
-        self._codes: list[int] = []
 
-    def look(self, at: int, row: Row) -> None:
-        self._codes.append(_CODE[language(f"{row.answer}\n{row.user_text}")])
-
-    def findings(self) -> list[Finding]:
-        """Rows of another language, where at least 50 rows tell theirs and 95 % of these agree."""
-        codes = np.array(self._codes, np.int64)
-        counts = np.bincount(codes, minlength=len(NAMES))
-        counts[UNKNOWN] = 0
-        usual, told = int(counts.argmax()), int(counts.sum())
-        if told < FEWEST_ROWS or counts[usual] < AGREEING * told:
-            return []
-        hits = Hits("other_language", "info")
-        for at in np.flatnonzero((codes != usual) & (codes != UNKNOWN)).tolist():
-            hits.add(at, f"{NAMES[codes[at]]}; nearly all rows are {NAMES[usual]}")
-        return hits.findings()
+def other_languages(codes: NDArray[np.integer]) -> list[Finding]:
+    """Rows of another language, where at least 50 rows tell theirs and 95 % of these agree."""
+    counts = np.bincount(codes, minlength=len(NAMES))
+    counts[UNKNOWN] = 0
+    usual, told = int(counts.argmax()), int(counts.sum())
+    if told < FEWEST_ROWS or counts[usual] < AGREEING * told:
+        return []
+    rows = np.flatnonzero((codes != usual) & (codes != UNKNOWN)).astype(np.int64)
+    detail = {
+        at: f"{NAMES[codes[at]]}; nearly all rows are {NAMES[usual]}"
+        for at in rows[:KEPT_DETAILS].tolist()
+    }
+    return [Finding("other_language", rows, "info", detail)] if len(rows) else []
 
 
 def language(text: str) -> str:

@@ -8,6 +8,8 @@ bands of six minima miss a pair at 0.8 in 0.8 % of cases, at 0.85 in 0.05 %, at 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,86 +42,104 @@ def chance_missed(similarity: float) -> float:
     return float((1 - similarity**ROWS) ** BANDS)
 
 
+class Signed(Protocol):
+    """Signatures of texts by position. `hashes` (n,) are equal for copies but for case and spaces, each of
+    the `BANDS` bands (n,) is often equal for near copies; a sketch (`SKETCHED` bytes) estimates how near."""
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]: ...
+
+    def band(self, which: int) -> NDArray[np.uint32]: ...
+
+    def sketches(self, at: NDArray[np.int64]) -> NDArray[np.uint8]: ...
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """About 140 bytes a text, whatever its length."""
+
+    hashes: NDArray[np.uint64]
+    bands: NDArray[np.uint32]
+    minima: NDArray[np.uint8]
+
+    def band(self, which: int) -> NDArray[np.uint32]:
+        return self.bands[:, which]
+
+    def sketches(self, at: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self.minima[at]
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """`labels` (n,): the position of each one's first near copy. `untried` counts the pairs of a crowd that
+    were given up, past 300 million possible ones."""
+
+    labels: NDArray[np.int64]
+    untried: int = 0
+
+
+def signatures(texts: Sequence[str]) -> Signatures:
+    """The signatures of texts, in their order."""
+    hashes = np.zeros(len(texts), np.uint64)
+    bands = np.zeros((len(texts), BANDS), np.uint32)
+    sketches = np.zeros((len(texts), SKETCHED), np.uint8)
+    done = 0
+    for batch in _batches([spaced(text) for text in texts]):
+        part = slice(done, done + len(batch))
+        done = part.stop
+        hashes[part] = [text_hash(text) for text in batch]
+        minima = _minima(*shingle_hashes(batch))
+        keys = np.zeros((BANDS, len(batch)), np.uint32)
+        for row in range(ROWS):
+            keys = (keys ^ minima[row * BANDS : (row + 1) * BANDS]) * _FOLD
+            keys ^= keys >> np.uint32(15)
+        bands[part] = keys.T
+        sketches[part] = minima[:SKETCHED].T.astype(np.uint8)
+    return Signatures(hashes, bands, sketches)
+
+
 def near_groups(
-    texts: Sequence[str],
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    texts: Sequence[str], on_progress: Callable[[int, int], None] = lambda done, total: None
 ) -> NDArray[np.int64]:
     """A group id for each text: the position of the group's first. Copies, and copies of copies,
     share one. `on_progress(done, total)` may raise Cancelled."""
-    found = Signatures()
-    for start in range(0, len(texts), 2048):
-        on_progress(start, len(texts))
-        found.add(texts[start : start + 2048])
-    groups = found.groups(
-        texts.__getitem__, lambda done, total: on_progress(len(texts), len(texts))
-    )
-    on_progress(len(texts), len(texts))
-    return groups
+    return group(signatures(texts), texts.__getitem__, on_progress).labels
 
 
-class Signatures:
-    """What is kept of each text to find its near copies: about 140 bytes, whatever its length.
+def group(
+    signed: Signed,
+    text_at: Callable[[int], str],
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Grouping:
+    """The groups of texts by their signatures; `text_at(position)` gives a text, to verify a pair by.
+    `on_progress(bands done, bands)` may raise Cancelled."""
+    on_progress(0, BANDS)
+    if not len(signed.hashes):
+        return Grouping(np.zeros(0, np.int64))
+    # Copies but for case and spaces go first, so that they crowd no band.
+    _, first, back = np.unique(signed.hashes, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    first, rank = first[order], np.argsort(order)
+    search = _Search(signed, first, text_at)
+    for band in range(BANDS):
+        on_progress(band, BANDS)
+        search.join_band(signed.band(band)[first])
+    untried = search.join_crowd(lambda: on_progress(BANDS, BANDS))
+    on_progress(BANDS, BANDS)
+    return Grouping(first[search.joined.labels()][rank[back]].astype(np.int64), untried)
 
-    `untried` is above 0 where `groups` gave up on a crowd, past 300 million possible pairs.
-    """
 
-    def __init__(self) -> None:
-        self._hashes: list[NDArray[np.uint64]] = []
-        self._bands: list[NDArray[np.uint32]] = []
-        self._sketches: list[NDArray[np.uint8]] = []
-        self.untried = 0
+class _Search:
+    """Near copies among texts no two of which are the same: `first` are their positions."""
 
-    def __len__(self) -> int:
-        return sum(len(each) for each in self._hashes)
-
-    def add(self, texts: Sequence[str]) -> None:
-        """Take in more texts, in the order of their positions."""
-        for batch in _batches([spaced(text) for text in texts]):
-            self._hashes.append(np.array([text_hash(text) for text in batch], np.uint64))
-            minima = _minima(*shingle_hashes(batch))
-            keys = np.zeros((BANDS, len(batch)), np.uint32)
-            for row in range(ROWS):
-                keys = (keys ^ minima[row * BANDS : (row + 1) * BANDS]) * _FOLD
-                keys ^= keys >> np.uint32(15)
-            self._bands.append(keys)
-            self._sketches.append(minima[:SKETCHED].astype(np.uint8).T.copy())
-
-    def groups(
-        self,
-        text_at: Callable[[int], str],
-        on_progress: Callable[[int, int], None] = lambda done, total: None,
-    ) -> NDArray[np.int64]:
-        """As `near_groups`; `text_at(position)` gives a text again, to verify a pair by."""
-        self.untried = 0
-        if not self._hashes:
-            return np.zeros(0, np.int64)
-        # Copies but for case and spaces go first, so that they crowd no band.
-        _, first, back = np.unique(
-            np.concatenate(self._hashes), return_index=True, return_inverse=True
-        )
-        order = np.argsort(first)
-        first, rank = first[order], np.argsort(order)
-        joined = Joined(len(first), lambda at: text_at(int(first[at])))
-        sketches = np.concatenate(self._sketches)[first]
-        crowded = np.zeros(len(first), np.bool_)
-        for band in range(BANDS):
-            on_progress(band, BANDS)
-            keys = np.concatenate([each[band] for each in self._bands])[first]
-            self._join_band(keys, sketches, joined, crowded)
-        self._join_crowd(
-            np.flatnonzero(crowded), joined, sketches, lambda: on_progress(BANDS, BANDS)
-        )
-        on_progress(BANDS, BANDS)
-        found: NDArray[np.int64] = first[joined.labels()][rank[back]].astype(np.int64)
-        return found
-
-    def _join_band(
-        self,
-        keys: NDArray[np.uint32],
-        sketches: NDArray[np.uint8],
-        joined: Joined,
-        crowded: NDArray[np.bool_],
+    def __init__(
+        self, signed: Signed, first: NDArray[np.int64], text_at: Callable[[int], str]
     ) -> None:
+        self._signed, self._first = signed, first
+        self.joined = Joined(len(first), lambda at: text_at(int(first[at])))
+        self._crowded = np.zeros(len(first), np.bool_)
+
+    def join_band(self, keys: NDArray[np.uint32]) -> None:
         """Join the near copies that share a key; mark the texts of a bucket too crowded for that.
 
         Buckets are runs of one key; pairs are tried by their distance in the run, so that copies
@@ -130,46 +150,39 @@ class Signatures:
         left = np.flatnonzero(keys[1:] == keys[:-1])
         distance = 1
         while len(left):
-            labels = joined.labels()
+            labels = self.joined.labels()
             one, other = order[left], order[left + distance]
-            apart = (labels[one] != labels[other]) & ~(crowded[one] & crowded[other])
-            joined.join(*_alike(one[apart], other[apart], sketches))
+            apart = (labels[one] != labels[other]) & ~(self._crowded[one] & self._crowded[other])
+            self._join(one[apart], other[apart])
             distance += 1
             left = left[left + distance < len(keys)]
             left = left[keys[left + distance] == keys[left]]
             if distance & (distance - 1) == 0:  # now and then: buckets that are one group already
-                left = left[_mixed(keys, joined.labels()[order])[left]]
+                left = left[_mixed(keys, self.joined.labels()[order])[left]]
             if distance > CROWD:
                 members = np.isin(keys, keys[left])
-                crowded[order[members]] = True
+                self._crowded[order[members]] = True
                 break
 
-    def _join_crowd(
-        self,
-        crowd: NDArray[np.int64],
-        joined: Joined,
-        sketches: NDArray[np.uint8],
-        tick: Callable[[], None],
-    ) -> None:
-        """Join all near copies among the texts that crowd the bands.
+    def join_crowd(self, tick: Callable[[], None]) -> int:
+        """Join all near copies among the texts that crowd the bands; how many pairs were given up.
 
         Groups that are large by now are not compared with one another: between two of these there
         were so many pairs to find that the bands have not missed all.
         """
+        crowd = np.flatnonzero(self._crowded)
         if len(crowd) == 0:
-            return
+            return 0
         parts, sizes = list[NDArray[np.uint32]](), list[NDArray[np.int64]]()
         for start in range(0, len(crowd), CROWD_BATCH):
             tick()
-            texts = [
-                spaced(joined.text_at(at)) for at in crowd[start : start + CROWD_BATCH].tolist()
-            ]
-            hashed, starts = shingle_hashes(texts)
+            some = crowd[start : start + CROWD_BATCH].tolist()
+            hashed, starts = shingle_hashes([spaced(self.joined.text_at(at)) for at in some])
             parts.append(hashed)
             sizes.append(np.diff(np.append(starts, len(hashed))))
         lengths = np.concatenate(sizes)
-        labels = joined.labels()[crowd]
-        settled = np.bincount(labels, minlength=len(sketches))[labels] > SETTLED
+        labels = self.joined.labels()[crowd]
+        settled = np.bincount(labels, minlength=len(self._first))[labels] > SETTLED
         tried = 0
         for one, other in possible_pairs(
             np.concatenate(parts), np.cumsum(lengths) - lengths, THRESHOLD, settled
@@ -177,12 +190,21 @@ class Signatures:
             tick()
             tried += len(one)
             if tried > MOST_PAIRS:
-                self.untried += len(one)
-                break
+                return len(one)
             one, other = crowd[one], crowd[other]
-            labels = joined.labels()
+            labels = self.joined.labels()
             apart = labels[one] != labels[other]
-            joined.join(*_alike(one[apart], other[apart], sketches))
+            self._join(one[apart], other[apart])
+        return 0
+
+    def _join(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> None:
+        """Join those of the pairs that are near copies; most that are not show it by their sketches."""
+        for start in range(0, len(one), 65536):
+            some, others = one[start : start + 65536], other[start : start + 65536]
+            sketches = (self._signed.sketches(self._first[each]) for each in (some, others))
+            shared = np.count_nonzero(np.equal(*sketches), axis=1)
+            keep = shared >= LEAST_SHARED
+            self.joined.join(some[keep], others[keep])
 
 
 def _minima(hashed: NDArray[np.uint32], starts: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -194,18 +216,6 @@ def _minima(hashed: NDArray[np.uint32], starts: NDArray[np.int64]) -> NDArray[np
         order *= _AGAIN[at]
         minima[at] = np.minimum.reduceat(order, starts)
     return minima
-
-
-def _alike(
-    one: NDArray[np.int64], other: NDArray[np.int64], sketches: NDArray[np.uint8]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The pairs that may be near copies, as far as their sketches tell."""
-    keep = np.zeros(len(one), np.bool_)
-    for start in range(0, len(one), 65536):
-        part = slice(start, start + 65536)
-        shared = np.count_nonzero(sketches[one[part]] == sketches[other[part]], axis=1)
-        keep[part] = shared >= LEAST_SHARED
-    return one[keep], other[keep]
 
 
 def _mixed(keys: NDArray[np.uint32], labels: NDArray[np.int64]) -> NDArray[np.bool_]:

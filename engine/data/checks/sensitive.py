@@ -1,33 +1,24 @@
-"""Rows that hold likely secrets or personal data, in any of their messages."""
+"""Likely secrets and personal data in a text, and the text without them."""
 
 from __future__ import annotations
 
-from engine.data.checks.finding import Finding, Hits
+from collections.abc import Iterator
+
 from engine.data.checks.masking import Place, covered, hinted
 from engine.data.checks.personal import personal_places
 from engine.data.checks.secrets import secret_places
-from engine.data.rows import Row
 from engine.text import clean
 
 SHOWN = 3
 
 
-class Sensitive:
-    """Notes the rows; a detail never shows what was found whole."""
-
-    def __init__(self) -> None:
-        self._secrets = Hits("secrets", "warning")
-        self._personal = Hits("personal_data", "warning")
-
-    def look(self, at: int, row: Row) -> None:
-        text = "\n".join(f"{m.content}\n{m.tool_calls}" for m in row.messages)
-        for hits, find in ((self._secrets, secret_places), (self._personal, personal_places)):
-            places = find(text)
-            if places:
-                hits.add(at, _listed(text, places))
-
-    def findings(self) -> list[Finding]:
-        return self._secrets.findings() + self._personal.findings()
+def sensitive(text: str) -> Iterator[tuple[str, str]]:
+    """Likely secrets and personal data in a text: a check's code, and a few words that never show
+    what was found whole."""
+    for code, find in (("secrets", secret_places), ("personal_data", personal_places)):
+        places = find(text)
+        if places:
+            yield code, _listed(text, places)
 
 
 def masked(text: str) -> str:
