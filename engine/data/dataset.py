@@ -191,7 +191,8 @@ def _counted(
     rows = edited.rows.finished(partial(sources.with_system, system=config.data.system))
     log = copy.deepcopy(source.log)
     now = _with_edits(whole, edited, rows, tokenizer)
-    fitted = fit(config, tokenizer, rows, now.encoded, source.file_of, log)
+    tools = now.facts.of("tools")
+    fitted = fit(config, tokenizer, rows, now.encoded, tools, source.file_of, log)
     usable = fitted.usable.copy()
     usable[list(edited.excluded)] = False
     places = np.flatnonzero(usable)

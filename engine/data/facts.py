@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.data import tool_text
 from engine.data.checks.copies import COPY_HASHES, copy_hashes
 from engine.data.checks.language import language_code
 from engine.data.checks.near import BANDS, SKETCHED, signatures
@@ -27,12 +28,14 @@ COLUMNS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     **dict.fromkeys(COPY_HASHES, (np.uint64, ())),
     "language": (np.uint8, ()),
     "flags": (np.uint16, ()),
+    "tools": (np.uint8, ()),
     "question": (np.uint64, ()),
     "plain_question": (np.uint64, ()),
     "gram_counts": (np.int64, ()),
 }
 """One entry a row, by name: type and width. What the split knows the row as; the signature of its prompt (`same`,
-`bands`, `minima`); what it may be a copy of; its language; the checks that found it; the prints of its question."""
+`bands`, `minima`); what it may be a copy of; its language; the checks that found it; how it uses tools; the
+prints of its question."""
 GRAMS = "grams"
 """The 3-grams of all questions, end to end (uint64)."""
 VERSION = 1
@@ -52,6 +55,7 @@ def facts_of(rows: Sequence[Row], scans: Scans) -> dict[str, NDArray[Any]]:
         **dict(zip(COPY_HASHES, copies.T, strict=True)),
         "language": np.array([language_code(row) for row in rows], np.uint8),
         "flags": np.array([scans.flags(row) for row in rows], np.uint16),
+        "tools": np.array([tool_text.uses(row) for row in rows], np.uint8),
         "question": printed.exact,
         "plain_question": printed.normal,
         "gram_counts": printed.counts,

@@ -39,10 +39,12 @@ def fit(
     tokenizer: Any,
     rows: Sequence[Row],
     encoded: EncodedRows,
+    tools: NDArray[np.uint8],
     file_of: Callable[[int], str],
     log: FaultLog,
 ) -> Fitted:
-    """Cut the rows to the longest length; the log gets those with nothing to learn."""
+    """Cut the rows to the longest length; the log gets those with nothing to learn. `tools` says of each row
+    how it uses tools (`tool_text.uses`)."""
     lengths = encoded.full_lengths
     max_length, notes = _max_length(config, tokenizer, lengths[lengths > 0])
     short = encoded.cut_to(max_length)
@@ -52,7 +54,10 @@ def fit(
         log.add(_fault(rows[at], file_of(at), encoded.refused.get(at), max_length))
     template = template_of(tokenizer)
     notes += [*_template_notes(template), *_rewriting_notes(rows, encoded)]
-    notes += tool_text.notes(template.shown, rows)
+    defined, called = (
+        np.count_nonzero(tools & use) for use in (tool_text.DEFINED, tool_text.CALLED)
+    )
+    notes += tool_text.notes(template.shown, int(defined), int(called))
     return Fitted(short, max_length, usable, notes)
 
 

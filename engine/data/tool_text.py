@@ -4,7 +4,7 @@ written into the turns' own text."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from engine.data.rows import Message, Row
@@ -89,12 +89,17 @@ def left_out(messages: tuple[Message, ...], shown: Shown) -> str:
     return ""
 
 
-def notes(shown: Shown, rows: Iterable[Row]) -> list[str]:
-    """How the tools of `rows` reach a model whose chat template has no words for them."""
-    defined = called = 0
-    for row in rows:
-        defined += bool(row.tools)
-        called += any(m.tool_calls or m.role == "tool" for m in row.messages)
+DEFINED, CALLED = 1, 2
+
+
+def uses(row: Row) -> int:
+    """Whether a row has tools `DEFINED` and whether they are `CALLED` in it, as the sum of both."""
+    called = any(m.tool_calls or m.role == "tool" for m in row.messages)
+    return DEFINED * bool(row.tools) + CALLED * called
+
+
+def notes(shown: Shown, defined: int, called: int) -> list[str]:
+    """How the tools of so many rows reach a model whose chat template has no words for them."""
     said = []
     if defined and not shown.definitions:
         said.append(f"the definitions of {defined:,} rows are put into the system text")

@@ -17,8 +17,8 @@ import pytest
 from engine.data.checks.finding import Finding
 from engine.data.checks.masking import Place
 from engine.data.checks.personal import iban_holds, luhn_holds, personal_places
-from engine.data.checks.secrets import entropy, secret_places
 from engine.data.checks.scans import Scans
+from engine.data.checks.secrets import entropy, secret_places
 from engine.data.checks.sensitive import masked
 from engine.data.rows import Message, Row
 

@@ -81,7 +81,7 @@ def test_a_template_with_tools_is_given_them() -> None:
     text = decode(tokenizer, encode_row(tokenizer, ROW, None).ids)
     assert text.startswith("<|im_start|>system\n" + json.dumps(DEFINED))
     assert "<|im_start|>tool\nsunny<|im_end|>" in text
-    assert tool_text.notes(template_of(tokenizer).shown, [ROW]) == []
+    assert tool_text.notes(template_of(tokenizer).shown, 1, 1) == []
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,9 @@ def test_else_they_are_written_into_the_turns(template: str | None, result: str)
     assert result in text
     assert text.count(json.dumps(DEFINED)) == 1
     assert text.index(json.dumps(DEFINED)) < text.index("Weather?")
-    (note,) = tool_text.notes(template_of(tokenizer).shown, [ROW, Row(2, 2, ROW.messages[4:])])
+    uses = [tool_text.uses(each) for each in (ROW, Row(2, 2, ROW.messages[4:]))]
+    assert uses == [tool_text.DEFINED + tool_text.CALLED, 0]
+    (note,) = tool_text.notes(template_of(tokenizer).shown, 1, 1)
     assert "definitions of 1 rows" in note
     assert "calls of 1 rows" in note
 

@@ -75,7 +75,8 @@ _CODE = re.compile(
     r"|^[a-z]+\d*(?:_[a-z]+\d*)+$",
     re.IGNORECASE,
 )
-_COMPILED = tuple((kind, hints, re.compile(form)) for kind, hints, form in _FORMS)
+_COMPILED = tuple((kind, re.compile(form)) for kind, _, form in _FORMS)
+_HINTS = tuple((hint, at) for at, (_, hints, _) in enumerate(_FORMS) for hint in hints)
 LEAST_ENTROPY, LEAST_MIXED = 3.0, 3
 
 
@@ -83,11 +84,10 @@ def secret_places(text: str) -> list[Place]:
     """Where secrets stand in a text, from left to right. Examples and placeholders are passed
     over: too regular to be drawn at random, or said to be one."""
     found = list[Place]()
-    for kind, hints, form in _COMPILED:
-        if any(hint in text for hint in hints):
-            found += _matches(kind, form, text)
+    for at in dict.fromkeys([at for hint, at in _HINTS if hint in text]):
+        found += _matches(*_COMPILED[at], text)
     lower = text.lower()
-    if any(name in lower for name in _NAMES):
+    if [name for name in _NAMES if name in lower]:
         found += _named(text)
     return apart(found)
 
