@@ -214,7 +214,8 @@ def row_head(
         words.append(own)
     if row["line"] != at + 1 and row["line"] > 0:
         words.append(f"line {row['line']:,}")
-    words.append(f"{row['tokens']:,} tokens, {row['labels']:,} learned")
+    if row["tokens"] is not None:
+        words.append(f"{row['tokens']:,} tokens, {row['labels']:,} learned")
     if row.get("edited"):
         words.append("changed" if row["line"] else "added")
     cut = " · ✗ cut" if row["truncated"] else ""
@@ -263,8 +264,11 @@ def opening(progress: Progress, width: int, part: Summary | None = None) -> Cont
         ]
     parts += ["\n", ("esc", "bold"), (" cancels", "$quiet")]
     if part is not None:
-        first = "the first " if part.get("stage") == "first rows" else "all "
+        first = {"rows": "all ", "first rows": "the first "}.get(part["stage"], "")
         parts.append((f"   {first}{counted(part['rows'], 'row')} can be looked at", "$quiet"))
+        found = [f"{check['count']:,} {check['title']}" for check in part["checks"]]
+        if found:
+            parts.append((f"\nso far {', '.join(found)}", "$quiet"))
     return Content.assemble(*parts)
 
 

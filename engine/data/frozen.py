@@ -54,7 +54,7 @@ def freeze(folder: Path, dataset: Dataset) -> None:
     is whole."""
     from safetensors.numpy import save
 
-    from engine.data.dataset import summary
+    from engine.data.summary import summary
 
     make_private(folder)
     lines = (

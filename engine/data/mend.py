@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.data.dataset import Dataset, OnProgress, recount
+from engine.data.dataset import Dataset
+from engine.data.opening import OnProgress, recount
 from engine.data.remedy import FIXES, apply_remedy
 from engine.errors import Problem
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.data import flat, tool_text
 from engine.data.checks.scans import Scans
 from engine.data.encoded import NOTHING, EncodedRows
-from engine.data.facts import COLUMNS, GRAMS, VERSION, Facts, facts_of
+from engine.data.facts import COLUMNS, GRAMS, VERSION, Arrays, Facts, facts_of
 from engine.data.rows import Row
 from engine.data.template import Unrenderable, template_of
 from engine.data.tokens import Encoded, encode_rows
@@ -29,11 +29,15 @@ ALL: flat.Columns = {**TOKENS, **COLUMNS, GRAMS: (np.uint64, ())}
 
 
 def go_through(
-    tokenizer: Any, rows: Sequence[Row], name: str, on_progress: Callable[[int, int], None]
+    tokenizer: Any,
+    rows: Sequence[Row],
+    name: str,
+    on_progress: Callable[[int, int], None],
+    on_batch: Callable[[Arrays], None] = lambda facts: None,
 ) -> tuple[EncodedRows, Facts]:
     """Tokens and facts of all rows, or as a pass before left them in the cache under `name`.
 
-    `on_progress(rows done, rows)` may raise Cancelled.
+    `on_progress(rows done, rows)` may raise Cancelled; `on_batch` is given the facts of the next rows.
     """
     if len(rows) > FEW and (found := flat.kept(name, ALL)):
         return _made(found[0], {int(place): why for place, why in found[1].items()})
@@ -42,8 +46,10 @@ def go_through(
     with flat.Growing(ALL) as growing:
         for start, some, tokens in _tokenized(tokenizer, rows):
             on_progress(start, len(rows))
-            for column, batch in facts_of(some, scans).items():
+            facts = facts_of(some, scans)
+            for column, batch in facts.items():
                 growing.add(column, batch)
+            on_batch(facts)
             _add_tokens(growing, tokens.result(), start, refused)
         on_progress(len(rows), len(rows))
         if len(rows) <= FEW:

@@ -22,7 +22,7 @@ from engine.data.containers.json_cache import Cached, as_json_lines, open_cache
 from engine.data.containers.record import Record
 from engine.data.edits import OverlaidRows
 from engine.data.encoded import EncodedRows
-from engine.data.facts import Facts
+from engine.data.facts import Arrays, Facts
 from engine.data.one_pass import cache_name, go_through
 from engine.data.problems import WORDS, FaultLog
 from engine.data.read import Reading, open_source
@@ -97,14 +97,18 @@ def read(
 
 
 def count(
-    source: Source, config: Config, tokenizer: Any, on_progress: OnProgress
+    source: Source,
+    config: Config,
+    tokenizer: Any,
+    on_progress: OnProgress,
+    on_batch: Callable[[Arrays], None] = lambda facts: None,
 ) -> tuple[EncodedRows, Facts]:
     """Tokens and facts of all rows as read, in one pass or from the cache."""
     system = config.data.system
     rows = OverlaidRows(source.rows, {}, [], partial(with_system, system=system))
     name = cache_name(tokenizer, template_of(tokenizer).source, system, source.ids)
     return go_through(
-        tokenizer, rows, name, lambda done, total: on_progress("tokenizing", done, total)
+        tokenizer, rows, name, lambda done, total: on_progress("tokenizing", done, total), on_batch
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from engine.data.rows import messages_to_json
+from engine.data.rows import Row, messages_to_json
 from engine.data.tokens import encode_row
+from engine.errors import Problem
 
 if TYPE_CHECKING:
     from engine.data.dataset import Dataset
@@ -17,8 +18,10 @@ def row_view(dataset: Dataset, index: int) -> dict[str, Any]:
     """The row at `index`, as JSON. `segments` are [kind, text]: "answer" carries loss (an
     end-of-turn token with it), "special" are control tokens that do not, "prompt" is the rest of
     what is seen, "cut" is what the longest row cut off. A row that the template refuses has none.
-    `messages` are the row's own, without a system prompt that is put before every row."""
+    `messages` are the row's own, without a system prompt that is put before every row. While there is no
+    tokenizer, `tokens` and `labels` are None and the segments are the turns as they were read."""
     row, encoded = dataset.rows[index], dataset.encoded[index]
+    known = dataset.tokenizer is not None
     return {
         "index": index,
         "number": row.number,
@@ -26,10 +29,10 @@ def row_view(dataset: Dataset, index: int) -> dict[str, Any]:
         "path": row.path,
         "side": dataset.sides[index],
         "divided": dataset.stage == "counted",
-        "tokens": len(encoded.ids),
-        "labels": int(encoded.labels.sum()),
+        "tokens": len(encoded.ids) if known else None,
+        "labels": int(encoded.labels.sum()) if known else None,
         "truncated": encoded.truncated,
-        "segments": _segments(dataset, index),
+        "segments": _segments(dataset, index) if known else _turns(row),
         "system": row.system,
         "user": row.user_text,
         "answer": row.answer,
@@ -42,10 +45,22 @@ def row_view(dataset: Dataset, index: int) -> dict[str, Any]:
 
 def token_view(dataset: Dataset, index: int) -> list[list[Any]]:
     """The row at `index` token by token: [kind, text, id], kinds as in `row_view`. A letter that is spread
-    over several tokens stands at the last of them; those before it are empty."""
+    over several tokens stands at the last of them; those before it are empty. Raises Problem while there is no
+    tokenizer."""
+    if dataset.tokenizer is None:
+        raise Problem("tokens", "the model's tokenizer is still being loaded", "wait a moment")
     kinds, ids = _kinds(dataset, index)
     texts = _texts(dataset.tokenizer, ids)
     return [[kind, text, token] for kind, text, token in zip(kinds, texts, ids, strict=True)]
+
+
+def _turns(row: Row) -> list[list[str]]:
+    """The turns under their roles."""
+    segments = []
+    for message in row.messages:
+        kind = "answer" if message.learned else "prompt"
+        segments += [["special", f"{message.role}\n"], [kind, f"{message.text}\n"]]
+    return segments
 
 
 def _segments(dataset: Dataset, index: int) -> list[list[str]]:

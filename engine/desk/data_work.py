@@ -170,7 +170,8 @@ class DataWork:
         return self._anew(task, edits.undo)
 
     def _anew(self, task: Task, back: Callable[[], object]) -> dict[str, Any]:
-        from engine.data.dataset import recount, summary
+        from engine.data.opening import recount
+        from engine.data.summary import summary
 
         try:
             counted = recount(self.data, task.progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +40,10 @@ class Work:
 
     def open_data(self, task: Task, config: dict[str, Any]) -> dict[str, Any]:
         """Find the model, read, split and tokenise the data; its summary, with the model's facts."""
-        from engine.data.dataset import open_data, summary
+        from engine.data.opening import open_data
         from engine.data.read import check_source
         from engine.data.shapes.unknown import UnknownShape
+        from engine.data.summary import summary
         from engine.model.find import facts
 
         settings = knobs.from_dict(config)
@@ -52,26 +54,30 @@ class Work:
         for path in (settings.data.path, settings.data.eval_path):
             if path:
                 check_source(path)
-        folder = self._find(settings.model.name, task)
+        began_with = self.tokenizer
         try:
             dataset = open_data(
                 settings,
-                self.tokenizer,
+                partial(self._tokenizer_of, settings.model.name, task),
                 task.progress,
-                on_stage=lambda part: self._show(task, part),
+                on_stage=lambda part: self._show(task, part, began_with),
             )
             self.rows.opened(dataset)
         except UnknownShape as unknown:
             self.rows.dataset = None
             return _to_map(unknown)
         self.opened = _about_data(settings)
+        folder = self._find(settings.model.name, task)
         about_model = {**facts(folder), "name": settings.model.name}
         return {**summary(self.rows.data), "model": about_model}
 
-    def _show(self, task: Task, part: Dataset) -> None:
-        """What there is so far of a large source can be asked for while the rest is done."""
-        from engine.data.dataset import summary
+    def _show(self, task: Task, part: Dataset, tokenizer: Any) -> None:
+        """What there is so far can be asked for while the rest is done; the mere text is not worth it where
+        there is a tokenizer from before."""
+        from engine.data.summary import summary
 
+        if part.stage == "text" and tokenizer is not None:
+            return
         self.rows.opened(part)
         task.item({"summary": summary(part)})
 
@@ -79,18 +85,19 @@ class Work:
         self, task: Task, config: dict[str, Any], fixes: list[str], out: str, shape: str = ""
     ) -> dict[str, Any]:
         """Open data, do `fixes` to a copy of it, and write that into the new file `out`."""
-        from engine.data.dataset import open_data, summary
         from engine.data.mend import check_fixes, mended
+        from engine.data.opening import open_data
         from engine.data.project import Unkept
         from engine.data.save import check_free
         from engine.data.shapes.unknown import UnknownShape
+        from engine.data.summary import summary
 
         check_fixes(fixes)
         check_free(Path(out).expanduser())
         settings = knobs.from_dict(config)
-        self._find(settings.model.name, task)
+        tokenizer_of = partial(self._tokenizer_of, settings.model.name, task)
         try:
-            dataset = open_data(settings, self.tokenizer, task.progress, Unkept)
+            dataset = open_data(settings, tokenizer_of, task.progress, Unkept)
         except UnknownShape as unknown:
             return _to_map(unknown)
         self.rows.opened(mended(dataset, fixes, task.progress))
@@ -169,6 +176,10 @@ class Work:
         if self.answering is not None:
             self.answering.release()
         return {}
+
+    def _tokenizer_of(self, name: str, task: Task) -> Any:
+        self._find(name, task)
+        return self.tokenizer
 
     def _find(self, name: str, task: Task) -> Path:
         """The model's folder, with its tokenizer in hand."""

@@ -19,7 +19,9 @@ from pathlib import Path
 
 from engine import config as settings
 from engine import paths
-from engine.data.dataset import Dataset, open_data, summary
+from engine.data.dataset import Dataset
+from engine.data.opening import open_data
+from engine.data.summary import summary
 from engine.data.view import row_view
 from engine.model.find import find
 from engine.model.load import load_tokenizer
@@ -79,7 +81,7 @@ def measure(path: Path, name: str) -> Dataset:
     config = settings.with_value(settings.Config(), "data.path", str(path))
     watch = Watch()
     dataset = open_data(
-        config, tokenizer, watch.progress, on_stage=lambda part: watch.say(part.stage)
+        config, lambda: tokenizer, watch.progress, on_stage=lambda part: watch.say(part.stage)
     )
     found = summary(dataset)
     watch.say(f"counted: {found['rows']:,} rows, overlap {found['overlap']}")

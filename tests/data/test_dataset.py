@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 from engine.config import Config, from_dict
-from engine.data.dataset import Dataset, open_data, row_view, summary
+from engine.data.dataset import Dataset
 from engine.data.frozen import freeze, frozen_rows, load_frozen
+from engine.data.opening import open_data
+from engine.data.summary import summary
+from engine.data.view import row_view
 from engine.errors import Cancelled, Problem
 from engine.paths import ROOT
 from tests.data.reading import alpaca
@@ -43,7 +46,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_the_summary_adds_up(data: Path) -> None:
-    dataset = open_data(config(data), TOKENIZER)
+    dataset = open_data(config(data), lambda: TOKENIZER)
     found = summary(dataset)
     assert json.loads(json.dumps(found)) == found
     assert (found["rows"], found["usable"], found["dropped"]) == (102, 100, 2)
@@ -71,7 +74,7 @@ def test_the_summary_adds_up(data: Path) -> None:
 def test_the_longest_row_comes_from_the_data(tmp_path: Path) -> None:
     values = alpaca(199)
     values.append({"instruction": "long", "output": "very " * 300})
-    dataset = open_data(config(write(tmp_path / "a.jsonl", values)), TOKENIZER)
+    dataset = open_data(config(write(tmp_path / "a.jsonl", values)), lambda: TOKENIZER)
     lengths = sorted(e.full_length for e in dataset.encoded)
     p99 = lengths[-2]  # of 200 rows, the long one is beyond the 99th percentile
     assert p99 <= dataset.max_length < p99 + 64
@@ -82,17 +85,17 @@ def test_the_longest_row_comes_from_the_data(tmp_path: Path) -> None:
 
 def test_the_longest_row_keeps_to_the_models_window(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [{"instruction": "a", "output": "word " * 900}] * 20)
-    assert open_data(config(path), TOKENIZER).max_length == 512
-    dataset = open_data(config(path, max_length=4096), TOKENIZER)
+    assert open_data(config(path), lambda: TOKENIZER).max_length == 512
+    dataset = open_data(config(path, max_length=4096), lambda: TOKENIZER)
     assert dataset.max_length == 512
     assert any("512 is used" in note for note in dataset.notes)
-    assert open_data(config(path, max_length=100), TOKENIZER).max_length == 100
+    assert open_data(config(path, max_length=100), lambda: TOKENIZER).max_length == 100
 
 
 def test_rows_that_lose_their_answer_are_dropped_and_counted(tmp_path: Path) -> None:
     values = [*alpaca(30), {"instruction": "word " * 200, "output": "lost"}]
     path = write(tmp_path / "a.jsonl", values)
-    dataset = open_data(config(path, max_length=64), TOKENIZER)
+    dataset = open_data(config(path, max_length=64), lambda: TOKENIZER)
     found = summary(dataset)
     assert (found["rows"], found["usable"], found["dropped"]) == (31, 30, 1)
     (problem,) = found["problems"]
@@ -100,15 +103,17 @@ def test_rows_that_lose_their_answer_are_dropped_and_counted(tmp_path: Path) -> 
     assert problem["first"].startswith(f"{path}:31:1: ")
     assert dataset.sides[30] is None
     with pytest.raises(Problem, match="none of 1 records can be used"):
-        open_data(config(write(tmp_path / "b.jsonl", values[30:]), max_length=64), TOKENIZER)
+        open_data(
+            config(write(tmp_path / "b.jsonl", values[30:]), max_length=64), lambda: TOKENIZER
+        )
 
 
 def test_a_system_prompt_is_put_before_rows_without_one(tmp_path: Path) -> None:
     values = [*alpaca(10), *alpaca(3, system="Own.")]
     path = write(tmp_path / "a.jsonl", values)
-    plain = open_data(config(path), TOKENIZER)
+    plain = open_data(config(path), lambda: TOKENIZER)
     assert plain.system is None
-    dataset = open_data(config(path, system="Be brief."), TOKENIZER)
+    dataset = open_data(config(path, system="Be brief."), lambda: TOKENIZER)
     assert [row.system for row in dataset.rows] == ["Be brief."] * 10 + ["Own."] * 3
     assert dataset.system == "Be brief."
     assert dataset.sides == plain.sides
@@ -122,7 +127,7 @@ def test_a_held_out_file_is_held_out_and_its_questions_leave_training(tmp_path: 
         {"instruction": "What is 99 plus 99?", "output": "It is 198."},
         {"instruction": "", "output": "no question"},
     ])  # fmt: skip
-    dataset = open_data(config(train, eval_path=str(held)), TOKENIZER)
+    dataset = open_data(config(train, eval_path=str(held)), lambda: TOKENIZER)
     found = summary(dataset)
     assert (found["rows"], found["train"], found["eval"], found["dropped"]) == (23, 19, 2, 2)
     assert {found["overlap"][kind] for kind in ("exact", "normalised", "near")} == {0}
@@ -133,7 +138,7 @@ def test_a_held_out_file_is_held_out_and_its_questions_leave_training(tmp_path: 
 
 
 def test_nothing_held_out_is_said(data: Path) -> None:
-    dataset = open_data(config(data, eval_fraction=0), TOKENIZER)
+    dataset = open_data(config(data, eval_fraction=0), lambda: TOKENIZER)
     found = summary(dataset)
     assert (found["train"], found["eval"]) == (100, 0)
     assert any("nothing is held out" in note for note in found["notes"])
@@ -142,7 +147,7 @@ def test_nothing_held_out_is_said(data: Path) -> None:
 def test_what_a_template_refuses_is_a_fault(tmp_path: Path) -> None:
     refuses = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}"
     path = write(tmp_path / "a.jsonl", [*alpaca(20), *alpaca(2, system="s")])
-    dataset = open_data(config(path), tiny_tokenizer(refuses + CHATML))
+    dataset = open_data(config(path), lambda: tiny_tokenizer(refuses + CHATML))
     assert [(p["code"], p["rows"]) for p in summary(dataset)["problems"]] == [
         ("template", [21, 22])
     ]
@@ -153,7 +158,7 @@ def test_when_nothing_can_be_used_the_first_fault_speaks(tmp_path: Path) -> None
     path = tmp_path / "a.jsonl"
     path.write_text('{"instruction": "a", "output": 1}\n{"instruction": "a", "output": ""}\n')
     with pytest.raises(Problem) as problem:
-        open_data(config(path), TOKENIZER)
+        open_data(config(path), lambda: TOKENIZER)
     assert str(problem.value).startswith(
         f"{path}:1:32: 'output' is a number, expected text (none of 2"
     )
@@ -161,7 +166,7 @@ def test_when_nothing_can_be_used_the_first_fault_speaks(tmp_path: Path) -> None
 
 def test_progress_is_told_and_its_cancelling_ends_the_work(data: Path) -> None:
     told: list[str] = []
-    open_data(config(data), TOKENIZER, lambda phase, done, total: told.append(phase))
+    open_data(config(data), lambda: TOKENIZER, lambda phase, done, total: told.append(phase))
     assert list(dict.fromkeys(told)) == [
         "reading", "tokenizing", "near copies", "counting overlap", "checking"
     ]  # fmt: skip
@@ -170,12 +175,12 @@ def test_progress_is_told_and_its_cancelling_ends_the_work(data: Path) -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        open_data(config(data), TOKENIZER, cancel)
+        open_data(config(data), lambda: TOKENIZER, cancel)
 
 
 def test_a_row_as_the_model_sees_it(tmp_path: Path) -> None:
     values = [{"instruction": "Ünï?", "output": "漢字 are here", "system": "s"}, *alpaca(20)]
-    dataset = open_data(config(write(tmp_path / "a.jsonl", values)), TOKENIZER)
+    dataset = open_data(config(write(tmp_path / "a.jsonl", values)), lambda: TOKENIZER)
     view = row_view(dataset, 0)
     assert json.loads(json.dumps(view)) == view
     assert "".join(text for _, text in view["segments"]) == (
@@ -190,7 +195,9 @@ def test_a_row_as_the_model_sees_it(tmp_path: Path) -> None:
 
 def test_what_is_cut_is_shown(tmp_path: Path) -> None:
     values = [{"instruction": "a", "output": "abcdefghij" * 20}, *alpaca(20)]
-    dataset = open_data(config(write(tmp_path / "a.jsonl", values), max_length=50), TOKENIZER)
+    dataset = open_data(
+        config(write(tmp_path / "a.jsonl", values), max_length=50), lambda: TOKENIZER
+    )
     view = row_view(dataset, 0)
     kinds = [kind for kind, _ in view["segments"]]
     assert kinds[-2:] == ["answer", "cut"]
@@ -205,7 +212,7 @@ def test_what_is_cut_is_shown(tmp_path: Path) -> None:
 
 @pytest.fixture
 def dataset(data: Path) -> Dataset:
-    return open_data(config(data), TOKENIZER)
+    return open_data(config(data), lambda: TOKENIZER)
 
 
 def test_frozen_rows_are_the_datasets(dataset: Dataset, tmp_path: Path) -> None:
@@ -243,7 +250,7 @@ def test_frozen_files_are_private_and_say_whose_row_each_line_is(
 
 
 def test_an_empty_held_out_side_can_be_frozen(data: Path, tmp_path: Path) -> None:
-    freeze(tmp_path / "f", open_data(config(data, eval_fraction=0), TOKENIZER))
+    freeze(tmp_path / "f", open_data(config(data, eval_fraction=0), lambda: TOKENIZER))
     frozen = load_frozen(tmp_path / "f")
     assert (len(frozen.train), len(frozen.eval)) == (100, 0)
     assert frozen_rows(tmp_path / "f", "eval") == []

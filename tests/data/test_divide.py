@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from engine.config import from_dict
-from engine.data import dataset as dataset_module
+from engine.data import opening
 from engine.data.checks.near import Grouping
-from engine.data.dataset import Dataset, open_data, recount, summary
+from engine.data.dataset import Dataset
+from engine.data.opening import open_data, recount
 from engine.data.rows import Message
+from engine.data.summary import summary
 from tests.tiny import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -43,7 +45,7 @@ def planted(seed: int) -> list[dict[str, str]]:
 
 def opened(path: Path, values: list[dict[str, str]], **data: Any) -> Dataset:
     path.write_text("".join(json.dumps(value) + "\n" for value in values))
-    return open_data(from_dict({"data": {"path": str(path), **data}}), TOKENIZER)
+    return open_data(from_dict({"data": {"path": str(path), **data}}), lambda: TOKENIZER)
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +66,7 @@ def test_leaks_that_grouping_misses_are_found_by_the_second_pass_and_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Grouping is made blind: the independent pass still finds every copy, and joins it."""
-    monkeypatch.setattr(
-        dataset_module, "group", lambda facts, *given: Grouping(np.arange(len(facts)))
-    )
+    monkeypatch.setattr(opening, "group", lambda facts, *given: Grouping(np.arange(len(facts))))
     found = opened(tmp_path / "rows.jsonl", planted(1), eval_fraction=0.3)
     assert found.overlap["near"] == 0
     assert all(found.sides[at] == found.sides[60 + at] for at in range(30))

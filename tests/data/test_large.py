@@ -11,7 +11,9 @@ import pytest
 
 from engine.config import from_dict
 from engine.data import one_pass, source
-from engine.data.dataset import Dataset, open_data, summary
+from engine.data.dataset import Dataset
+from engine.data.opening import open_data
+from engine.data.summary import summary
 from engine.desk.data_work import DataWork
 from engine.desk.process import Task
 from engine.errors import Problem
@@ -63,11 +65,12 @@ def test_the_same_rows_sides_tokens_and_problems(
         monkeypatch.setattr(source, "LARGE", 0 if large else 2**40)
         monkeypatch.setattr(one_pass, "FEW", 0 if large else 2**40)
         settings = from_dict({"data": {"path": str(path), "max_length": 128}})
-        found.append(seen(open_data(settings, TOKENIZER, on_stage=stages.append)))
+        found.append(seen(open_data(settings, lambda: TOKENIZER, on_stage=stages.append)))
     small, large, again = found
     assert large == again == small
-    assert [part.stage for part in stages] == ["first rows", "rows"] * 2
-    first, rows = (seen(part)["rows"] for part in stages[:2])
+    in_parts = ["text", "first rows", "rows"]
+    assert [part.stage for part in stages] == ["text", *in_parts, *in_parts]
+    first, rows = (seen(part)["rows"] for part in stages[2:4])
     assert 190 <= len(first) <= source.SHOWN_FIRST
     uncounted = ("side", "divided", "checks")
     for part in (first, rows):
@@ -84,7 +87,7 @@ def test_a_file_that_changes_while_its_rows_are_looked_at_is_told(
     monkeypatch.setenv("FINETUI_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(source, "LARGE", 0)
     path = write(tmp_path, "jsonl")
-    dataset = open_data(from_dict({"data": {"path": str(path)}}), TOKENIZER)
+    dataset = open_data(from_dict({"data": {"path": str(path)}}), lambda: TOKENIZER)
     path.write_text(path.read_text() + '{"instruction": "a", "output": "b"}\n')
     with pytest.raises(Problem, match="changed"):
         dataset.rows[0]

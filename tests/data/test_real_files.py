@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.config import from_dict
-from engine.data.dataset import open_data, summary
+from engine.data.opening import open_data
+from engine.data.summary import summary
 from engine.paths import ROOT
 from tests.tiny import tiny_tokenizer
 
@@ -25,7 +26,7 @@ def real(name: str) -> Path:
 def test_alpaca_loads_whole() -> None:
     path = real("alpaca_en_demo.json")
     values = json.loads(path.read_text("utf-8"))
-    dataset = open_data(from_dict({"data": {"path": str(path)}}), tiny_tokenizer())
+    dataset = open_data(from_dict({"data": {"path": str(path)}}), lambda: tiny_tokenizer())
     assert dataset.format == "alpaca"
     assert [row.answer for row in dataset.rows] == [value["output"] for value in values]
     assert summary(dataset)["overlap"]["normalised"] == 0
@@ -37,7 +38,7 @@ def test_conversations_with_tools_are_read_whole() -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.model_max_length = 8192
     config = from_dict({"data": {"path": str(path), "max_length": 8192}})
-    dataset = open_data(config, tokenizer)
+    dataset = open_data(config, lambda: tokenizer)
     assert (len(dataset.rows), dataset.log.total) == (len(values), 0)
     assert dataset.format == "sharegpt"
     for value, row in zip(values, dataset.rows, strict=True):
@@ -57,7 +58,7 @@ def test_conversations_with_tools_are_read_whole() -> None:
 
 def test_typed_parts_and_weights() -> None:
     path = real("v1_sft_demo.jsonl")
-    dataset = open_data(from_dict({"data": {"path": str(path)}}), tiny_tokenizer())
+    dataset = open_data(from_dict({"data": {"path": str(path)}}), lambda: tiny_tokenizer())
     values = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     expected = [value["messages"][-1]["content"][0]["value"] for value in values]
     assert [row.answer for row in dataset.rows] == expected

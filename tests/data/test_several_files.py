@@ -13,9 +13,10 @@ import pytest
 from engine.config import from_dict
 from engine.data.containers import splits
 from engine.data.containers.record import Record
-from engine.data.dataset import open_data, summary
+from engine.data.opening import open_data
 from engine.data.read import check_source, open_source
 from engine.data.rows import Fault
+from engine.data.summary import summary
 from engine.errors import Problem
 from tests.data.reading import alpaca
 from tests.tiny import tiny_tokenizer
@@ -286,7 +287,7 @@ def test_a_row_of_several_files_is_blamed_in_its_own(
     long = {"instruction": "word " * 200, "output": "lost"}
     write(tmp_path / "b.jsonl", [*alpaca(40)[20:], long])
     config = from_dict({"data": {"path": str(tmp_path / "*.jsonl"), "max_length": 64}})
-    dataset = open_data(config, tiny_tokenizer())
+    dataset = open_data(config, lambda: tiny_tokenizer())
     (problem,) = summary(dataset)["problems"]
     assert problem["first"].startswith(f"{tmp_path}/b.jsonl:21:1: ")
     assert dataset.rows[0].path == f"{tmp_path}/a.jsonl"

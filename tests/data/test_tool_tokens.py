@@ -251,8 +251,8 @@ def test_pieces_join_without_a_space_of_the_tokenizers_own() -> None:
 
 def test_tools_and_texts_are_kept_with_a_run(tmp_path: Path) -> None:
     from engine.config import from_dict
-    from engine.data.dataset import open_data
     from engine.data.frozen import freeze, frozen_rows
+    from engine.data.opening import open_data
 
     call = {"role": "assistant", "content": None, "tool_calls": json.loads(CALLS)}
     values = [
@@ -269,7 +269,7 @@ def test_tools_and_texts_are_kept_with_a_run(tmp_path: Path) -> None:
     ]
     path = tmp_path / "data.jsonl"
     path.write_text("".join(json.dumps(value) + "\n" for value in values))
-    dataset = open_data(from_dict({"data": {"path": str(path)}}), tiny_tokenizer())
+    dataset = open_data(from_dict({"data": {"path": str(path)}}), lambda: tiny_tokenizer())
     freeze(tmp_path / "run", dataset)
     kept = frozen_rows(tmp_path / "run", "train") + frozen_rows(tmp_path / "run", "eval")
     assert sorted(kept, key=lambda row: row.number) == list(dataset.rows)
@@ -277,13 +277,13 @@ def test_tools_and_texts_are_kept_with_a_run(tmp_path: Path) -> None:
 
 def test_a_text_is_read_split_and_kept(tmp_path: Path) -> None:
     from engine.config import from_dict
-    from engine.data.dataset import open_data
     from engine.data.frozen import freeze, frozen_rows
+    from engine.data.opening import open_data
 
     path = tmp_path / "data.jsonl"
     path.write_text("".join(json.dumps({"text": f"Line {n} of it."}) + "\n" for n in range(60)))
     config = from_dict({"data": {"path": str(path), "system": "Be kind."}})
-    dataset = open_data(config, tiny_tokenizer())
+    dataset = open_data(config, lambda: tiny_tokenizer())
     assert all(row.messages[0].role == "assistant" for row in dataset.rows)
     assert {"train", "eval"} == set(dataset.sides)
     freeze(tmp_path / "run", dataset)

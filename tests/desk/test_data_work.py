@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from engine.config import from_dict
-from engine.data.dataset import open_data
 from engine.data.frozen import freeze, frozen_rows, iterate, load_frozen
+from engine.data.opening import open_data
 from engine.data.project import Unkept
 from engine.data.read import quiet
 from engine.data.rows import Message, Row
@@ -64,7 +64,7 @@ def work(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def reopened(file: Path) -> Any:
-    return open_data(from_dict({"data": {"path": str(file)}}), TOKENIZER)
+    return open_data(from_dict({"data": {"path": str(file)}}), lambda: TOKENIZER)
 
 
 TASK = Task(1, Silent())  # type: ignore[arg-type]
@@ -295,7 +295,7 @@ def test_a_table_refuses_lists_that_would_be_read_back_as_text(tmp_path: Path) -
     assert not (tmp_path / "x.csv").exists()
     save_rows(tmp_path / "y.csv", [Row(1, 1, turns)] * 3, "messages")
     found = open_data(
-        from_dict({"data": {"path": str(tmp_path / "y.csv")}}), TOKENIZER, quiet, Unkept
+        from_dict({"data": {"path": str(tmp_path / "y.csv")}}), lambda: TOKENIZER, quiet, Unkept
     )
     assert [row.messages for row in found.rows] == [turns] * 3
 
@@ -310,7 +310,7 @@ def test_numbers_go_on_in_a_held_out_file(
     ):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     paths = {"path": str(tmp_path / "train.jsonl"), "eval_path": str(tmp_path / "held.jsonl")}
-    dataset = open_data(from_dict({"data": paths}), TOKENIZER)
+    dataset = open_data(from_dict({"data": paths}), lambda: TOKENIZER)
     assert [row.number for row in dataset.rows] == list(range(1, 61))
     (fault,) = [fault for fault in dataset.faults if fault.code == "empty_answer"]
     assert (fault.number, fault.line) == (61, 21)
@@ -339,7 +339,7 @@ def test_a_run_keeps_the_rows_as_edited(work: DataWork, tmp_path: Path) -> None:
 def test_drafts_come_back_with_the_data(work: DataWork, file: Path) -> None:
     turns = [{"role": "user", "content": "half a"}]
     work.draft(TASK, 4, turns)
-    from engine.data.dataset import summary
+    from engine.data.summary import summary
 
     assert summary(reopened(file))["draft"] == {"index": 4, "messages": turns}
     work.draft(TASK, 5, None)  # another row was saved: the draft stays

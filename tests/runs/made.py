@@ -49,7 +49,7 @@ def write_rows(path: Path, count: int = 56) -> Path:
 
 def make_run(model: Path, data: Path, **settings: Any) -> Path:
     """A prepared run; settings are knobs with `__` for the dot. FINETUI_HOME says where."""
-    from engine.data.dataset import open_data
+    from engine.data.opening import open_data
     from engine.model.load import load_tokenizer
     from engine.runs.create import create
 
@@ -62,7 +62,7 @@ def make_run(model: Path, data: Path, **settings: Any) -> Path:
     }
     for path, value in given.items():
         config = knobs.with_value(config, path.replace("__", "."), value)
-    return create(config, open_data(config, load_tokenizer(model)), model)
+    return create(config, open_data(config, lambda: load_tokenizer(model)), model)
 
 
 def start(run: Path) -> subprocess.Popen[bytes]:
