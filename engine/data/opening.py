@@ -52,8 +52,10 @@ def open_data(
     "counting overlap", "checking".
     """
 
-    def first_rows(source: Source) -> None:
+    def first_rows(source: Source, large: bool) -> None:
         on_stage(as_text(config, source, Edits(Unkept(source.path))))
+        if not large:
+            return
         tokenizer = tokenizer_of()
         whole = Whole(*sources.count(source, config, tokenizer, quiet))
         with suppress(Problem):  # what is wrong with them is told with the rest

@@ -71,21 +71,24 @@ class Source:
         return self.paths[self.own <= place < len(self.rows)]
 
 
-OnFirst = Callable[[Source], None]
+OnFirst = Callable[[Source, bool], None]
+"""Told the first rows of a source, as one of their own, and whether the whole one is large."""
 
 
-def read(
-    config: Config, on_progress: OnProgress, on_first: OnFirst = lambda source: None
-) -> Source:
+def nobody(source: Source, large: bool) -> None:
+    """Nobody waits for the first rows."""
+
+
+def read(config: Config, on_progress: OnProgress, on_first: OnFirst = nobody) -> Source:
     """Read `config.data`. Raises Problem when no row can be made of it, UnknownShape when its columns must
-    be named first. Of a large source `on_first` is given the first rows, as a source of their own."""
+    be named first. `on_first` is told the first rows where there are many."""
     log = FaultLog()
     source, held_out = _read(config.data.path or _sample_path(), config, log, on_progress, on_first)
     held_path = config.data.eval_path or held_out
     if not held_path:
         return source
     held_log = FaultLog()
-    held, _ = _read(held_path, config, held_log, on_progress, lambda source: None)
+    held, _ = _read(held_path, config, held_log, on_progress, nobody)
     log.extend_numbered(held_log, source.records)
     return replace(
         source,
@@ -144,7 +147,7 @@ def _read(
             items: Iterator[Record | Fault] = iter(cached)
         else:
             items = iter(reading)
-        shaper, rows, places, ids = _shape(reading, items, config, log, on_first if large else None)
+        shaper, rows, places, ids = _shape(reading, items, config, log, on_first, large=large)
         if large:
             records: Records = index_of_all(reading.files) if reading.indexable else cached
     if not len(ids):
@@ -171,10 +174,12 @@ def _shape(
     items: Iterator[Record | Fault],
     config: Config,
     log: FaultLog,
-    on_first: OnFirst | None,
+    on_first: OnFirst,
+    *,
+    large: bool,
 ) -> tuple[Shaper | None, list[Row], NDArray[np.int64], NDArray[np.uint64]]:
-    """All records made into rows: the rows themselves unless they are too many (then `on_first` is given
-    and told the first ones), the positions of their records, and their ids."""
+    """All records made into rows: the rows themselves (the first ones only, where it is `large`), the
+    positions of their records, and their ids."""
     head = _head(items)
     sample = [item for item in head if isinstance(item, Record)]
     if not sample:
@@ -196,10 +201,10 @@ def _shape(
             continue
         places.append(at)
         ids.append(int(row.id, 16))
-        if on_first is None or len(rows) < SHOWN_FIRST:
+        if not large or len(rows) < SHOWN_FIRST:
             rows.append(row)
-        if on_first is not None and len(ids) == SHOWN_FIRST:
-            on_first(_first(reading, shaper, rows, ids))
+        if len(ids) == SHOWN_FIRST:
+            on_first(_first(reading, shaper, rows, ids), large)
     return shaper, rows, np.array(places, np.int64), np.array(ids, np.uint64)
 
 

@@ -69,8 +69,8 @@ def test_the_same_rows_sides_tokens_and_problems(
     small, large, again = found
     assert large == again == small
     in_parts = ["text", "first rows", "rows"]
-    assert [part.stage for part in stages] == ["text", *in_parts, *in_parts]
-    first, rows = (seen(part)["rows"] for part in stages[2:4])
+    assert [part.stage for part in stages] == ["text", "text", *in_parts, *in_parts]
+    first, rows = (seen(part)["rows"] for part in stages[3:5])
     assert 190 <= len(first) <= source.SHOWN_FIRST
     uncounted = ("side", "divided", "checks")
     for part in (first, rows):
