@@ -51,9 +51,9 @@ Stage = Literal["first rows", "rows", "counted"]
 class Dataset:
     """Rows with their sides (None = not used) and tokens, all in step, in the source's order.
 
-    Rows of a held-out file of its own follow, then the rows that the person added. `whole` are the source's
-    tokens, before edits; `findings` are what the checks found, by positions; `set_aside` are positions of
-    rows that touch both sides.
+    Rows of a held-out file of its own follow, then those that were mended, then those that the person added.
+    `whole` are the source's tokens, before edits; `findings` are what the checks found, by positions;
+    `set_aside` are positions of rows that touch both sides.
     """
 
     config: Config
@@ -94,7 +94,8 @@ class Dataset:
     @property
     def records(self) -> int:
         """What was read, faulty ones too, and what was added."""
-        return self.source.records + len(self.rows) - len(self.source.rows)
+        added = len(self.rows) - len(self.source.rows) - len(self.edited.mended)
+        return self.source.records + added
 
     @property
     def seed(self) -> int:
@@ -175,9 +176,10 @@ def _counted(
     tokenizer: Any,
     on_progress: OnProgress,
 ) -> Dataset:
-    edited = edits.apply(source.rows, source.ids)
+    edited = _edited(source, edits)
     rows = edited.rows.finished(partial(sources.with_system, system=config.data.system))
     log = copy.deepcopy(source.log)
+    log.without([*edited.mended.values(), *edited.dropped])
     encoded = _with_edits(whole, edited, rows, tokenizer)
     fitted = fit(config, tokenizer, rows, encoded, source.file_of, log)
     usable = fitted.usable.copy()
@@ -208,6 +210,13 @@ def _counted(
     )
 
 
+def _edited(source: Source, edits: Edits) -> Edited:
+    """The source with the edits over it; its faulty records are read again only where some were edited."""
+    overlay = edits.overlay
+    faults = source.faulty.keys if overlay.mended or overlay.dropped else None
+    return edits.apply(source.rows, source.ids, faults, source.records)
+
+
 def _nothing_to_train(source: Source, edited: Edited, edits: Edits, log: FaultLog) -> Problem:
     if not edited.excluded:
         return sources.nothing(source.path, source.records, log)
@@ -218,7 +227,7 @@ def _nothing_to_train(source: Source, edited: Edited, edits: Edits, log: FaultLo
 
 def _uncounted(config: Config, source: Source, edits: Edits, tokenizer: Any) -> Dataset:
     """All rows, to be looked at one by one; nothing is known of them together."""
-    edited = edits.apply(source.rows, source.ids)
+    edited = _edited(source, edits)
     rows = edited.rows.finished(partial(sources.with_system, system=config.data.system))
     max_length = config.data.max_length or min(MOST_TOKENS, window_of(tokenizer))
     encoded = EncodedOnDemand(tokenizer, rows, max_length)
@@ -289,4 +298,4 @@ def _holds(finding: Finding, place: int) -> bool:
 def _edit_notes(edited: Edited) -> list[str]:
     if not edited.lost:
         return []
-    return [f"{edited.lost:,} edits name rows that are no longer in the file"]
+    return [f"{edited.lost:,} edits name rows or records that are no longer in the file"]

@@ -98,7 +98,12 @@ def _by_file(
     source: Source, rows: Sequence[Row], used: NDArray[np.int64], groups: list[int], log: FaultLog
 ) -> Divided:
     """The held-out file's rows are held out, all others train; training rows with a copy there are set aside."""
-    held = {place for place in used.tolist() if source.own <= place < len(source.rows)}
+    held = {
+        place
+        for place in used.tolist()
+        if source.own <= place
+        and (place < len(source.rows) or source.of_held_out_file(rows[place].number))
+    }
     if not held:
         raise sources.nothing(source.paths[1], len(source.rows) - source.own, log)
     held_groups = {
