@@ -41,9 +41,9 @@ as the model sees them, then all rows, then all that is counted over them."""
 class Dataset:
     """Rows with their sides (None = not used) and tokens, all in step, in the source's order.
 
-    Rows of a held-out file of its own follow, then the rows that the person added. `whole` are the source's
-    tokens and facts, before edits (None until all is counted); `findings` are what the checks found, by
-    positions; `set_aside` are positions of rows that touch both sides.
+    Rows of a held-out file of its own follow, then those that were mended, then those that the person added.
+    `whole` are the source's tokens and facts, before edits (None until all is counted); `findings` are what
+    the checks found, by positions; `set_aside` are positions of rows that touch both sides.
     """
 
     config: Config
@@ -84,7 +84,8 @@ class Dataset:
     @property
     def records(self) -> int:
         """What was read, faulty ones too, and what was added."""
-        return self.source.records + len(self.rows) - len(self.source.rows)
+        added = len(self.rows) - len(self.source.rows) - len(self.edited.mended)
+        return self.source.records + added
 
     @property
     def seed(self) -> int:

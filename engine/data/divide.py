@@ -69,7 +69,7 @@ def divide(
     """Put the rows in use on sides, those of one group (near copies) together; what is set aside for its
     copies is logged."""
     if source.paths[1]:
-        found = _by_file(source, len(rows), used, log, on_progress)
+        found = _by_file(source, rows, used, log, on_progress)
         why = "its question is in the held-out file"
     else:
         found = _by_hash(config, project, len(rows), used, on_progress)
@@ -121,16 +121,23 @@ def _leaks(used: Used, codes: NDArray[np.int8], on_progress: OnProgress) -> Leak
 
 
 def _by_file(
-    source: Source, count: int, used: Used, log: FaultLog, on_progress: OnProgress
+    source: Source, rows: Sequence[Row], used: Used, log: FaultLog, on_progress: OnProgress
 ) -> Divided:
     """The held-out file's rows are held out, all others train; training rows with a copy there are set aside."""
-    held = (used.places >= source.own) & (used.places < len(source.rows))
+    held = np.array([_of_held_out_file(source, rows, at) for at in used.places.tolist()], np.bool_)
     if not held.any():
         raise sources.nothing(source.paths[1], len(source.rows) - source.own, log)
     copies = np.isin(used.groups, used.groups[held])
     codes = np.select([held, copies], [EVAL, NONE], TRAIN).astype(np.int8)
     codes, counts = _giving_way(used, codes, on_progress)
-    return _divided(count, used, codes, "a held-out file", counts, [])
+    return _divided(len(rows), used, codes, "a held-out file", counts, [])
+
+
+def _of_held_out_file(source: Source, rows: Sequence[Row], place: int) -> bool:
+    """Mended rows lie behind those of both files."""
+    if place < len(source.rows):
+        return place >= source.own
+    return source.of_held_out_file(rows[place].number)
 
 
 def _giving_way(

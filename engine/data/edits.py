@@ -1,57 +1,38 @@
-"""The person's edits as an overlay over the rows of a source: change, add, exclude, restore, undo.
+"""The person's edits as an overlay over the rows of a source: change, mend, add, exclude, restore, undo.
 
 A row is named by the id of its text as read and by which of several rows with that text it is, so that an
-edit finds its row again when the file has grown.
+edit finds its row again when the file has grown. A record that could not be read is known by its own text
+in the same way; the row that it became lies behind those of the source and bears the record's number.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.data.overlay import Held, Key, Operation, Overlay, folded, standing
 from engine.data.project import Project
-from engine.data.rows import Message, Row, messages_from_json, messages_to_json
+from engine.data.rows import Fault, Message, Row
+
+__all__ = ["Edited", "Edits", "Held", "Key", "OverlaidRows", "Overlay", "ids_of"]
 
 FEW = 64
-Operation = dict[str, Any]
-Key = tuple[str, int]
-"""A row's id as read, and its place (from 0) among the rows with that id."""
-
-
-@dataclass
-class Overlay:
-    """What the journal comes to. `changed` holds new messages, `excluded` why a row is left out."""
-
-    changed: dict[Key, tuple[Message, ...]] = field(default_factory=dict)
-    added: dict[Key, tuple[Message, ...]] = field(default_factory=dict)
-    excluded: dict[Key, str] = field(default_factory=dict)
-    chosen: dict[str, str] = field(default_factory=dict)
-    """The remedy taken for a check, by its code."""
-    undoable: int = 0
-
-    @property
-    def counts(self) -> dict[str, Any]:
-        return {
-            "changed": len(self.changed),
-            "added": len(self.added),
-            "excluded": len(self.excluded),
-            "undo": self.undoable > 0,
-        }
 
 
 class OverlaidRows(Sequence[Row]):
-    """The rows of a source, which may lie on disk, with the edits over them; the added ones come last."""
+    """The rows of a source, which may lie on disk, with the edits over them; those that are mended or added
+    come last."""
 
     def __init__(
         self,
         source: Sequence[Row],
-        changed: dict[int, tuple[Message, ...]],
+        changed: Mapping[int, Held],
         added: list[Row],
         finish: Callable[[Row], Row] = lambda row: row,
     ) -> None:
@@ -78,8 +59,8 @@ class OverlaidRows(Sequence[Row]):
             yield self._edited(place, row)
 
     def _edited(self, place: int, row: Row) -> Row:
-        messages = self._changed.get(place)
-        return self._finish(row if messages is None else replace(row, messages=messages))
+        held = self._changed.get(place)
+        return self._finish(row if held is None else held.put_into(row))
 
     def finished(self, finish: Callable[[Row], Row]) -> OverlaidRows:
         """The same rows, each passed through `finish`."""
@@ -89,13 +70,16 @@ class OverlaidRows(Sequence[Row]):
 @dataclass(frozen=True)
 class Edited:
     """Rows with the edits applied. `edited` are positions of rows that are not as read, `excluded` why a
-    position is left out, `ids` each row's id as read; `lost` counts edits whose row is no longer there."""
+    position is left out, `ids` each row's id as read; `lost` counts edits whose row or record is no longer
+    there. `mended` are the faulty records that became rows, by position, `dropped` those given up."""
 
     rows: OverlaidRows
     ids: NDArray[np.uint64]
     edited: frozenset[int]
     excluded: dict[int, str]
     lost: int
+    mended: dict[int, Fault] = field(default_factory=dict)
+    dropped: list[Fault] = field(default_factory=list)
 
     def key(self, place: int) -> Key:
         """How the edits name the row at a position."""
@@ -123,19 +107,27 @@ class Edits:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._operations = _standing(project.journal())
-        self.overlay = _fold(self._operations)
+        self._operations = standing(project.journal())
+        self.overlay = folded(self._operations)
 
-    def change(self, key: Key, messages: tuple[Message, ...]) -> None:
-        self.do({"op": "change", "rows": [[*key, messages_to_json(messages)]]})
+    def change(self, key: Key, messages: tuple[Message, ...], tools: str | None = None) -> None:
+        self.do({"op": "change", "rows": [[*key, *Held(messages, tools).to_json()]]})
 
     def change_many(self, changes: Sequence[tuple[Key, tuple[Message, ...]]], check: str) -> None:
         """One edit, taken back as one: a remedy that mends many rows."""
-        rows = [[*key, messages_to_json(messages)] for key, messages in changes]
+        rows = [[*key, *Held(messages).to_json()] for key, messages in changes]
         self.do({"op": "change", "rows": rows, "check": check, "remedy": "replace"})
 
-    def add(self, messages: tuple[Message, ...]) -> None:
-        self.do({"op": "add", "rows": [[uuid.uuid4().hex[:16], 0, messages_to_json(messages)]]})
+    def mend(self, record: Key, held: Held) -> None:
+        """Let a record that could not be read be this row."""
+        self.do({"op": "mend", "rows": [[*_new_key(), [*record], held.raw, *held.to_json()]]})
+
+    def drop(self, records: Iterable[Key]) -> None:
+        """Records that could not be read stay out, and are no problem any more."""
+        self.do({"op": "drop", "rows": [[*record] for record in records]})
+
+    def add(self, messages: tuple[Message, ...], tools: str | None = None) -> None:
+        self.do({"op": "add", "rows": [[*_new_key(), *Held(messages, tools).to_json()]]})
 
     def exclude(self, keys: Iterable[Key], check: str = "", remedy: str = "") -> None:
         self.do({"op": "exclude", "rows": [[*k] for k in keys], "check": check, "remedy": remedy})
@@ -155,28 +147,43 @@ class Edits:
         taken_back = self._operations[-1]
         self.project.append({"op": "undo", "id": taken_back.get("id")})
         self._operations.pop()
-        self.overlay = _fold(self._operations)
+        self.overlay = folded(self._operations)
         return taken_back
 
-    def apply(self, rows: Sequence[Row], ids: NDArray[np.uint64]) -> Edited:
-        """The rows of the source with the edits over them; `ids` are the rows' ids as numbers."""
-        overlay = self.overlay
-        number = rows[len(rows) - 1].number if len(rows) else 0
+    def apply(
+        self,
+        rows: Sequence[Row],
+        ids: NDArray[np.uint64],
+        faults: Mapping[Key, Fault] | None = None,
+        records: int | None = None,
+    ) -> Edited:
+        """The rows of the source with the edits over them. `ids` are the rows' ids as numbers, `faults` the
+        records that could not be read, `records` how many were read, so that added rows are numbered on."""
+        overlay, faults = self.overlay, faults or {}
+        there = {k: m for k, m in overlay.mended.items() if m.record in faults}
+        mended = [_as_row(m.held, faults[m.record]) for m in there.values()]
+        number = records if records is not None else rows[len(rows) - 1].number if len(rows) else 0
         added = [
-            Row(number + place, 0, messages)
-            for place, messages in enumerate(overlay.added.values(), start=1)
+            Held(held.messages, held.tools).put_into(Row(number + place, 0, ()))
+            for place, held in enumerate(overlay.added.values(), start=1)
         ]
-        names = np.array([int(name, 16) for name, _ in overlay.added], np.uint64)
+        names = np.array([int(name, 16) for name, _ in chain(there, overlay.added)], np.uint64)
         whole = np.concatenate([ids, names])
         places = _places(whole, {*overlay.changed, *overlay.excluded})
-        changed = {places[k]: m for k, m in overlay.changed.items() if k in places}
+        changed = {places[k]: held for k, held in overlay.changed.items() if k in places}
         excluded = {places[k]: why for k, why in overlay.excluded.items() if k in places}
+        dropped = [faults[key] for key in overlay.dropped if key in faults]
+        wanted = len(overlay.changed) + len(overlay.excluded)
+        wanted += len(overlay.mended) + len(overlay.dropped)
+        found = len(changed) + len(excluded) + len(there) + len(dropped)
         return Edited(
-            OverlaidRows(rows, changed, added),
+            OverlaidRows(rows, changed, mended + added),
             whole,
             frozenset([*changed, *range(len(rows), len(whole))]),
             excluded,
-            len(overlay.changed) + len(overlay.excluded) - len(changed) - len(excluded),
+            wanted - found,
+            {len(rows) + at: faults[m.record] for at, m in enumerate(there.values())},
+            dropped,
         )
 
     def do(self, operation: Operation) -> None:
@@ -184,8 +191,7 @@ class Edits:
         operation = {**operation, "id": uuid.uuid4().hex[:8]}  # what an undo names
         self.project.append(operation)
         self._operations.append(operation)
-        _OPERATIONS[operation["op"]](self.overlay, operation)
-        self.overlay.undoable = len(self._operations)
+        self.overlay.do(operation)
 
 
 def ids_of(rows: Iterable[Row]) -> NDArray[np.uint64]:
@@ -208,57 +214,13 @@ def _places(ids: NDArray[np.uint64], keys: Iterable[Key]) -> dict[Key, int]:
     return {key: int(p) for key, p, ok in zip(keys, places, there, strict=True) if ok}
 
 
-def _standing(journal: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The operations that were not taken back; one that is not understood is passed over."""
-    standing: list[dict[str, Any]] = []
-    for entry in journal:
-        if entry.get("op") == "undo":
-            standing = [each for each in standing if each.get("id") != entry.get("id")]
-        elif entry.get("op") in _OPERATIONS and isinstance(entry.get("rows"), list):
-            standing.append(entry)
-    return standing
+def _new_key() -> Key:
+    """A name for a row that no source holds."""
+    return uuid.uuid4().hex[:16], 0
 
 
-def _fold(operations: Iterable[dict[str, Any]]) -> Overlay:
-    overlay = Overlay()
-    for operation in operations:
-        _OPERATIONS[operation["op"]](overlay, operation)
-        overlay.undoable += 1
-    return overlay
-
-
-def _change(overlay: Overlay, operation: dict[str, Any]) -> None:
-    for name, place, tree in operation["rows"]:
-        overlay.changed[name, place] = messages_from_json(tree)
-    _choose(overlay, operation)
-
-
-def _add(overlay: Overlay, operation: dict[str, Any]) -> None:
-    for name, place, tree in operation["rows"]:
-        overlay.added[name, place] = messages_from_json(tree)
-
-
-def _exclude(overlay: Overlay, operation: dict[str, Any]) -> None:
-    for name, place in operation["rows"]:
-        overlay.excluded[name, place] = operation.get("check") or "by hand"
-    _choose(overlay, operation)
-
-
-def _restore(overlay: Overlay, operation: dict[str, Any]) -> None:
-    for name, place in operation["rows"]:
-        if overlay.excluded.pop((name, place), None) is None:
-            overlay.changed.pop((name, place), None)
-
-
-def _choose(overlay: Overlay, operation: dict[str, Any]) -> None:
-    if operation.get("check"):
-        overlay.chosen[operation["check"]] = operation.get("remedy", "")
-
-
-_OPERATIONS: dict[str, Callable[[Overlay, dict[str, Any]], None]] = {
-    "change": _change,
-    "add": _add,
-    "exclude": _exclude,
-    "restore": _restore,
-    "choose": _choose,
-}
+def _as_row(held: Held, fault: Fault) -> Row:
+    """The row in place of a faulty record, which it keeps the number and line of."""
+    return Row(
+        fault.number, fault.line, held.messages, held.tools or "", raw=held.raw, path=fault.path
+    )

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 ROWS, TOKENS, SPLIT = "rows.jsonl", "tokens.safetensors", "split.json"
 SIDES = ("train", "eval")
+LONGEST_HEAD = 48
+"""The id and the side of a row stand within so many letters of its line."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +85,31 @@ def load_frozen(folder: Path) -> Frozen:
     return Frozen(train, held_out, info)
 
 
-def frozen_rows(folder: Path, side: str) -> list[Row]:
-    """The text of one side's rows, in the order of its tokens."""
+def frozen_rows(folder: Path, side: str, start: int = 0, count: int | None = None) -> list[Row]:
+    """The text of one side's rows, in the order of its tokens: `count` of them (None: all) from `start` on."""
+    stop = None if count is None else start + count
     try:
         with (folder / ROWS).open(encoding="utf-8") as lines:
-            trees = [json.loads(line) for line in lines]
-        return [Row.from_json(tree) for tree in trees if tree["side"] == side]
+            own = (line for line in lines if _is_of(side, line))
+            return [Row.from_json(json.loads(line)) for line in islice(own, start, stop)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, error) from error
+
+
+def frozen_count(folder: Path, side: str) -> int:
+    """How many rows a side has."""
+    try:
+        with (folder / ROWS).open(encoding="utf-8") as lines:
+            return sum(_is_of(side, line) for line in lines)
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _is_of(side: str, line: str) -> bool:
+    """Told by how the line begins: a row's text is not looked at for it. Raises ValueError for a line cut off."""
+    if not line.endswith("\n"):
+        raise ValueError("its last line is cut off")
+    return f'"side": "{side}"' in line[:LONGEST_HEAD]
 
 
 def _line(row: Row, side: str) -> str:

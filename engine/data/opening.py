@@ -92,9 +92,10 @@ def _counted(
     tokenizer: Any,
     on_progress: OnProgress,
 ) -> Dataset:
-    edited = edits.apply(source.rows, source.ids)
+    edited = sources.edited(source, edits)
     rows = edited.rows.finished(partial(sources.with_system, system=config.data.system))
     log = copy.deepcopy(source.log)
+    log.without([*edited.mended.values(), *edited.dropped])
     now = _with_edits(whole, edited, rows, tokenizer)
     tools = now.facts.of("tools")
     fitted = fit(config, tokenizer, rows, now.encoded, tools, source.file_of, log)
@@ -187,4 +188,4 @@ def _crowd_notes(near: Grouping) -> list[str]:
 def _edit_notes(edited: Edited) -> list[str]:
     if not edited.lost:
         return []
-    return [f"{edited.lost:,} edits name rows that are no longer in the file"]
+    return [f"{edited.lost:,} edits name rows or records that are no longer in the file"]

@@ -103,6 +103,15 @@ class FaultLog:
                 : KEPT - len(kept)
             ]
 
+    def without(self, faults: Iterable[Fault]) -> None:
+        """Let these count no more: their records were mended, or given up on purpose."""
+        for fault in faults:
+            key = (fault.path, fault.code)
+            self.first[key].remove(fault)
+            self.counts[key] -= 1
+            if not self.counts[key]:
+                del self.counts[key], self.first[key]
+
     @property
     def total(self) -> int:
         return sum(self.counts.values())
@@ -120,11 +129,13 @@ class FaultLog:
 
     def _entry(self, key: tuple[str, str]) -> dict[str, Any]:
         meaning, remedy = WORDS.get(key[1], ("", ""))
+        kept = self.first[key]
         return {
             "code": key[1],
             "count": self.counts[key],
-            "rows": [fault.number for fault in self.first[key]],
-            "first": str(self.first[key][0]),
+            "rows": [fault.number for fault in kept],
+            "first": str(kept[0]) if kept else "",
+            "places": [[fault.line, fault.column, fault.what] for fault in kept],
             "meaning": meaning,
             "remedy": remedy,
         }

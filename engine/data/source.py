@@ -6,7 +6,7 @@ import hashlib
 import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -20,14 +20,16 @@ from engine.config import Config
 from engine.data.containers.index_several import index_of_all
 from engine.data.containers.json_cache import Cached, as_json_lines, open_cache
 from engine.data.containers.record import Record
-from engine.data.edits import OverlaidRows
+from engine.data.edits import Edited, Edits, OverlaidRows
 from engine.data.encoded import EncodedRows
 from engine.data.facts import Arrays, Facts
+from engine.data.faulty import FaultyRecords
 from engine.data.one_pass import cache_name, go_through
 from engine.data.problems import WORDS, FaultLog
+from engine.data.raw_text import Origin, stamps_of
 from engine.data.read import Reading, open_source
 from engine.data.rows import Fault, Message, Row
-from engine.data.rows_on_disk import Joined, Records, RowsOnDisk
+from engine.data.rows_on_disk import Joined, RowsOnDisk
 from engine.data.shape import VOTERS, Shaper, shaper_of
 from engine.data.template import template_of
 from engine.errors import Problem
@@ -43,7 +45,7 @@ class Source:
     """The rows of the data file, and behind them those of a held-out file of its own, if there is one.
 
     `own` counts the rows of the data file; `paths` names both as they were given; `ids` are the rows' ids
-    as numbers. `records` counts what was read, faulty ones too.
+    as numbers. `records` counts what was read, faulty ones too; `origins` tell where each can be read again.
     """
 
     container: str
@@ -56,6 +58,8 @@ class Source:
     paths: tuple[str, str]
     log: FaultLog
     notes: list[str]
+    origins: tuple[Origin, ...] = ()
+    faulty: FaultyRecords = field(default_factory=lambda: FaultyRecords((), FaultLog()))
 
     @property
     def path(self) -> str:
@@ -69,6 +73,10 @@ class Source:
     def file_of(self, place: int) -> str:
         """The file of the row at `place`; rows that were added lie behind all others, in the first."""
         return self.paths[self.own <= place < len(self.rows)]
+
+    def of_held_out_file(self, number: int) -> bool:
+        """Is the record of this number one of the held-out file?"""
+        return len(self.origins) > 1 and self.origins[1].before < number <= self.records
 
 
 OnFirst = Callable[[Source, bool], None]
@@ -86,12 +94,15 @@ def read(config: Config, on_progress: OnProgress, on_first: OnFirst = nobody) ->
     source, held_out = _read(config.data.path or _sample_path(), config, log, on_progress, on_first)
     held_path = config.data.eval_path or held_out
     if not held_path:
-        return source
+        return replace(source, faulty=FaultyRecords(source.origins, log))
     held_log = FaultLog()
     held, _ = _read(held_path, config, held_log, on_progress, nobody)
     log.extend_numbered(held_log, source.records)
+    origins = (*source.origins, *(replace(o, before=source.records) for o in held.origins))
     return replace(
         source,
+        origins=origins,
+        faulty=FaultyRecords(origins, log),
         records=source.records + held.records,
         rows=Joined(source.rows, held.rows, source.records),
         ids=np.concatenate([source.ids, held.ids]),
@@ -113,6 +124,13 @@ def count(
     return go_through(
         tokenizer, rows, name, lambda done, total: on_progress("tokenizing", done, total), on_batch
     )
+
+
+def edited(source: Source, edits: Edits) -> Edited:
+    """The source with the edits over it; its faulty records are read again only where some were edited."""
+    overlay = edits.overlay
+    faults = source.faulty.keys if overlay.mended or overlay.dropped else None
+    return edits.apply(source.rows, source.ids, faults, source.records)
 
 
 def with_system(row: Row, system: str | None) -> Row:
@@ -148,8 +166,9 @@ def _read(
         else:
             items = iter(reading)
         shaper, rows, places, ids = _shape(reading, items, config, log, on_first, large=large)
+        records = None
         if large:
-            records: Records = index_of_all(reading.files) if reading.indexable else cached
+            records = index_of_all(reading.files) if reading.indexable else cached
     if not len(ids):
         raise nothing(reading.path, reading.records, log, reading.files)
     assert shaper is not None
@@ -159,13 +178,19 @@ def _read(
         format=shaper.format,
         confidence=shaper.confidence,
         records=reading.records,
-        rows=RowsOnDisk(records, places, shaper) if large else rows,
+        rows=RowsOnDisk(records, places, shaper) if records is not None else rows,
         ids=ids,
         own=len(ids),
         paths=(reading.path, ""),
         log=log,
         notes=reading.notes + shaper.notes(),
-    )
+        origins=(
+            Origin(
+                reading.path, reading.container, reading.files, stamps_of(reading.files), records,
+                reading.records, shaper,
+            ),
+        ),
+    )  # fmt: skip
     return source, reading.held_out
 
 

@@ -82,7 +82,7 @@ def _part(
     encoded_of: Callable[[Sequence[Row]], EncodedRows],
 ) -> Dataset:
     """Rows of which nothing was counted."""
-    edited = edits.apply(source.rows, source.ids)
+    edited = sources.edited(source, edits)
     rows = edited.rows.finished(partial(sources.with_system, system=config.data.system))
     return Dataset(
         config=config,

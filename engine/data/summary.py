@@ -97,10 +97,27 @@ def _check(finding: Finding, dataset: Dataset) -> dict[str, Any]:
 
 
 def _draft(dataset: Dataset) -> dict[str, Any] | None:
-    """Half-made text, with the position of its row; None for a row that is new, or no longer there."""
+    """Half-made text: {"index", "messages", "tools"} of a row, None for one that is new or no longer there,
+    or {"record", "text"} of a record that cannot be read."""
     kept = Project(dataset.path).draft
-    if kept is None or "messages" not in kept:
+    if kept is None:
+        return None
+    if "record" in kept:
+        return _record_draft(dataset, kept)
+    if "messages" not in kept:
         return None
     key = kept.get("key")
     index = dataset.edited.place_of((str(key[0]), int(key[1]))) if key else None
-    return {"index": index, "messages": kept["messages"]}
+    return {"index": index, "messages": kept["messages"], "tools": kept.get("tools")}
+
+
+def _record_draft(dataset: Dataset, kept: dict[str, Any]) -> dict[str, Any] | None:
+    """None once the record is a row; a new row holds the text whose record is no longer there."""
+    key = (str(kept["record"][0]), int(kept["record"][1]))
+    if any(mended.record == key for mended in dataset.edits.overlay.mended.values()):
+        return None
+    fault = dataset.source.faulty.keys.get(key)
+    if fault is not None:
+        return {"record": fault.number, "text": kept["text"]}
+    turns = [{"role": "user", "content": kept["text"]}, {"role": "assistant", "content": ""}]
+    return {"index": None, "messages": turns, "tools": None}

@@ -37,8 +37,10 @@ def row_view(dataset: Dataset, index: int) -> dict[str, Any]:
         "user": row.user_text,
         "answer": row.answer,
         "messages": messages_to_json(dataset.edited.rows[index].messages),
+        "tools": row.tools,
         "excluded": index in dataset.edited.excluded,
         "edited": index in dataset.edited.edited,
+        "mended": index in dataset.edited.mended,
         "checks": dataset.checks_of(index),
     }
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from engine.data.project import Project
 from engine.data.rows import Message, Row, messages_from_json
+from engine.desk.look_up import LookUp, Places, Where, WordsFound
+from engine.desk.record_work import RecordWork
+from engine.desk.searches import Searches
 from engine.errors import Problem
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from engine.desk.process import Task
 
 MOST_ROWS = 500
-Where = dict[str, Any]
-"""`text`, `check`, `min_tokens`, `max_tokens`: every given condition must hold."""
+LOOKED_AT_ONCE = 200
+"""So many rows are searched for words while somebody waits for other rows; more are a search of its own."""
+MOST_WORDS = 4
 
 
 class DataWork:
@@ -28,9 +30,16 @@ class DataWork:
 
     def __init__(self) -> None:
         self.dataset: Dataset | None = None
-        self._found: tuple[Dataset | None, str, list[int]] = (None, "", [])
+        self._look_up: LookUp | None = None
+        self._words: dict[str, WordsFound] = {}
+        self._lock = threading.Lock()
+        self.searches = Searches(self)
+        self.records = RecordWork(self)
         self.calls = {
+            **self.searches.calls,
+            **self.records.calls,
             "rows": self.rows,
+            "place": self.place,
             "tokens": self.tokens,
             "edit": self.edit,
             "add": self.add,
@@ -70,13 +79,26 @@ class DataWork:
         side: str | None = None,
         where: Where | None = None,
     ) -> dict[str, Any]:
-        """Rows of one side (None: all) that meet the conditions, as the model will see them."""
+        """Rows of one side (None: all) that meet the conditions, as the model will see them. `left` counts the
+        rows that were not searched for the words yet: `search` does it."""
         from engine.data.view import row_view
 
         dataset = self.data
-        places = self._places(side, where or {})
-        wanted = places[max(0, start) : max(0, start) + min(count, MOST_ROWS)]
-        return {"rows": [row_view(dataset, place) for place in wanted], "total": len(places)}
+        places, left = self.places(side, where or {})
+        wanted = places[max(0, start) : max(0, start) + min(count, MOST_ROWS)].tolist()
+        return {
+            "rows": [row_view(dataset, place) for place in wanted],
+            "total": len(places),
+            "left": left,
+        }
+
+    def place(
+        self, task: Task, number: int, side: str | None = None, where: Where | None = None
+    ) -> dict[str, Any]:
+        """Where among those rows the record of this number stands, or the next one there is; None behind them."""
+        places, _ = self.places(side, where or {})
+        at = self.look_up.first_from(places, number)
+        return {"place": at if at < len(places) else None}
 
     def tokens(self, task: Task, index: int) -> dict[str, Any]:
         """The row at `index` token by token: [kind, text, id]."""
@@ -84,27 +106,32 @@ class DataWork:
 
         return {"tokens": token_view(self.data, self._index(index))}
 
-    def edit(self, task: Task, index: int, messages: list[dict[str, Any]]) -> dict[str, Any]:
-        """Give the row at `index` other messages. Raises Problem for what is no conversation."""
+    def edit(
+        self, task: Task, index: int, messages: list[dict[str, Any]], tools: str | None = None
+    ) -> dict[str, Any]:
+        """Give the row at `index` other messages, and other tools unless None. Raises Problem for what is no
+        conversation."""
         place = self._index(index)
         row = self.data.rows[place]
         changed = checked(messages, f"row {row.number}", raw=row.raw)
-        return self._edited(task, lambda edits: edits.change(self._key(place), changed))
+        return self.edited(task, lambda edits: edits.change(self.key(place), changed, tools))
 
-    def add(self, task: Task, messages: list[dict[str, Any]]) -> dict[str, Any]:
+    def add(
+        self, task: Task, messages: list[dict[str, Any]], tools: str | None = None
+    ) -> dict[str, Any]:
         """Add a row behind the others."""
         added = checked(messages, "the new row")
-        return self._edited(task, lambda edits: edits.add(added))
+        return self.edited(task, lambda edits: edits.add(added, tools))
 
     def exclude(self, task: Task, indexes: list[int]) -> dict[str, Any]:
         """Leave rows out; they stay to be seen and restored."""
         keys = self.data.edited.keys([self._index(index) for index in indexes])
-        return self._edited(task, lambda edits: edits.exclude(keys))
+        return self.edited(task, lambda edits: edits.exclude(keys))
 
     def restore(self, task: Task, indexes: list[int]) -> dict[str, Any]:
         """Take rows back as they were read."""
         keys = self.data.edited.keys([self._index(index) for index in indexes])
-        return self._edited(task, lambda edits: edits.restore(keys))
+        return self.edited(task, lambda edits: edits.restore(keys))
 
     def undo(self, task: Task) -> dict[str, Any]:
         """Take the last edit back."""
@@ -118,17 +145,21 @@ class DataWork:
         """Do `action` to the rows that `check` found, as one edit."""
         from engine.data.remedy import apply_remedy
 
-        return self._edited(task, lambda edits: apply_remedy(self.data, check, action))
+        return self.edited(task, lambda edits: apply_remedy(self.data, check, action))
 
     def draft(
-        self, task: Task, index: int | None, messages: list[dict[str, Any]] | None
+        self,
+        task: Task,
+        index: int | None,
+        messages: list[dict[str, Any]] | None,
+        tools: str | None = None,
     ) -> dict[str, Any]:
         """Keep half-made text for a row (None: a new one); no messages forgets it."""
-        key = None if index is None else self._key(self._index(index))
+        key = None if index is None else self.key(self._index(index))
         project = Project(self.data.path)  # also of the first rows, which keep no edits
         if messages is not None:
-            project.keep_draft({"key": key, "messages": messages})
-        elif (project.draft or {}).get("key") == (list(key) if key else None):
+            project.keep_draft({"key": key, "messages": messages, "tools": tools})
+        elif _is_of(project.draft or {}, key):
             project.keep_draft(None)
         return {}
 
@@ -139,8 +170,9 @@ class DataWork:
         dataset = self.counted
         places = [
             place
-            for place, own in enumerate(dataset.sides)
-            if place not in dataset.edited.excluded and (side is None or own == side)
+            for place in self.look_up.order.tolist()
+            if place not in dataset.edited.excluded
+            and (side is None or dataset.sides[place] == side)
         ]
         rows = (dataset.edited.rows[place] for place in places)
         written = save_rows(Path(path).expanduser(), rows, shape or dataset.format)
@@ -148,22 +180,47 @@ class DataWork:
 
     # ------------------------------------------------------------ places
 
-    def _places(self, side: str | None, where: Where) -> list[int]:
-        name = json.dumps([side, where], sort_keys=True)
-        dataset, found = self.data, self._found
-        if found[:2] != (dataset, name):
-            found = self._found = dataset, name, matching(dataset, side, where)
-        return found[2]
+    @property
+    def look_up(self) -> LookUp:
+        """Where the rows of the open data stand."""
+        with self._lock:
+            if self._look_up is None or self._look_up.dataset is not self.data:
+                self._look_up = LookUp(self.data)
+            return self._look_up
+
+    def words(self, words: str) -> WordsFound:
+        """What is known of the rows that hold these words; of the last few words it is kept."""
+        with self._lock:
+            found = self._words.pop(words, None) or WordsFound(words, self.data)
+            if found.dataset is not self.data:
+                found = found.carried_to(self.data)
+            self._words[words] = found  # the last one used stands last
+            for oldest in list(self._words)[:-MOST_WORDS]:
+                del self._words[oldest]
+            return found
+
+    def places(self, side: str | None, where: Where) -> tuple[Places, int]:
+        """Positions of the rows that meet the conditions as far as is known, and how many are not searched."""
+        places = self.look_up.places(side, where)
+        text = str(where.get("text") or "")
+        if not text:
+            return places, 0
+        found = self.words(text)
+        left = found.left(places)
+        if len(left) <= LOOKED_AT_ONCE:
+            found.look(left)
+            left = left[:0]
+        return found.among(places), len(left)
 
     def _index(self, index: int) -> int:
         if not 0 <= index < len(self.data.rows):
             raise Problem("row", f"there is no row {index}", "open the data again")
         return index
 
-    def _key(self, place: int) -> Key:
+    def key(self, place: int) -> Key:
         return self.data.edited.key(place)
 
-    def _edited(self, task: Task, edit: Callable[[Edits], None]) -> dict[str, Any]:
+    def edited(self, task: Task, edit: Callable[[Edits], None]) -> dict[str, Any]:
         """Make an edit and count anew; where that is cancelled or refused, the edit is taken back."""
         edits = self.counted.edits
         edit(edits)
@@ -205,33 +262,5 @@ def checked(tree: list[dict[str, Any]], where: str, *, raw: bool = False) -> tup
     return content[0] if content else messages
 
 
-def matching(dataset: Dataset, side: str | None, where: Where) -> list[int]:
-    """Positions of the rows that meet every condition."""
-    places = [i for i, own in enumerate(dataset.sides) if side is None or own == side]
-    if code := where.get("check"):
-        hit = positions_of(dataset, code)
-        places = [place for place in places if place in hit]
-    low, high = where.get("min_tokens"), where.get("max_tokens")
-    if low is not None or high is not None:
-        least, most = low or 0, high if high is not None else 2**31
-        places = [p for p in places if least <= dataset.encoded[p].full_length <= most]
-    if text := str(where.get("text") or "").casefold():
-        places = [place for place in places if text in _words(dataset.rows[place])]
-    return places
-
-
-def positions_of(dataset: Dataset, code: str) -> set[int]:
-    """Rows that a check found, or that cannot be used for this reason."""
-    found = {int(place) for f in dataset.findings if f.code == code for place in f.rows}
-    if code == "template":
-        found |= set(dataset.encoded.refused)
-    elif code == "held_out_copy":
-        found |= set(dataset.set_aside)
-    elif code == "answer_lost":
-        mute = set(np.flatnonzero(dataset.encoded.label_counts == 0).tolist())
-        found |= mute - set(dataset.encoded.refused)
-    return found
-
-
-def _words(row: Row) -> str:
-    return "\n".join(message.text for message in row.messages).casefold()
+def _is_of(draft: dict[str, Any], key: Key | None) -> bool:
+    return "record" not in draft and draft.get("key") == (list(key) if key else None)

@@ -12,7 +12,10 @@ from typing import Any
 
 from engine.errors import Cancelled, Problem
 
-AT_ONCE = ("rows", "tokens", "draft")
+AT_ONCE = ("rows", "place", "tokens", "draft", "draft_record")
+"""Done by who listens, before anything else is heard: what takes no time."""
+BESIDE = ("search", "find", "record", "read_record", "held_out")
+"""Done beside the work in hand, each in a thread of its own."""
 
 
 class Line:
@@ -79,6 +82,9 @@ def _listen(
         task = tasks[message["id"]] = Task(message["id"], line)
         if message["call"] in AT_ONCE:
             _do(work, line, task, message["call"], message["args"])
+        elif message["call"] in BESIDE:
+            given = (work, line, task, message["call"], message["args"])
+            threading.Thread(target=_do, args=given, daemon=True).start()
         else:
             waiting.put((task, message["call"], message["args"]))
     os._exit(0)

@@ -15,8 +15,12 @@ from engine.runs import directory
 
 if TYPE_CHECKING:
     from engine.data.dataset import Dataset
+    from engine.data.rows import Row
     from engine.desk.answering import Answering
     from engine.desk.process import Task
+
+MOST_PROMPTS = 500
+"""One answer of the desk holds no more rows than this."""
 
 
 class Work:
@@ -126,17 +130,25 @@ class Work:
         run = create(settings, dataset, folder, title)
         return {"id": run.name, "path": str(run), "edits": dataset.edits.overlay.counts}
 
-    def held_out(self, task: Task, run: str | None = None) -> dict[str, Any]:
-        """The held-out rows of a run, or of the data opened last, as prompts with their references."""
-        from engine.data.frozen import frozen_rows
+    def held_out(
+        self, task: Task, run: str | None = None, start: int = 0, count: int = MOST_PROMPTS
+    ) -> dict[str, Any]:
+        """Some held-out rows of a run, or of the data opened last, as prompts with their references; `total`
+        counts all of them."""
+        from engine.data.frozen import frozen_count, frozen_rows
 
+        count = min(count, MOST_PROMPTS)
+        rows: list[Row] = []
+        total = 0
         if run is not None:
-            rows = frozen_rows(Path(run) / directory.DATA, "eval")
+            folder = Path(run) / directory.DATA
+            rows, total = frozen_rows(folder, "eval", start, count), frozen_count(folder, "eval")
         elif (dataset := self.rows.dataset) is not None:
-            rows = [dataset.rows[place] for place in dataset.at("eval")]
-        else:
-            rows = []
+            places = self.rows.look_up.places("eval", {})
+            rows = [dataset.rows[place] for place in places[start : start + count].tolist()]
+            total = len(places)
         return {
+            "total": total,
             "prompts": [
                 {
                     "index": place,
@@ -148,9 +160,9 @@ class Work:
                     "raw": row.raw,
                     "reference": row.answer,
                 }
-                for place, row in enumerate(rows)
+                for place, row in enumerate(rows, start=start)
                 if row.prompt  # a raw text may ask nothing
-            ]
+            ],
         }
 
     def answers(

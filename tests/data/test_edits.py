@@ -61,7 +61,9 @@ def test_change_exclude_add_restore_and_undo(project: Project) -> None:
     edits.exclude([keys[0], keys[3]])
     edits.add(turns("four", "New."))
     assert answers(edits) == ["two=An answer.", "one=Mended.", "four=New."]
-    assert edits.overlay.counts == {"changed": 1, "added": 1, "excluded": 2, "undo": True}
+    assert edits.overlay.counts == {
+        "changed": 1, "mended": 0, "added": 1, "excluded": 2, "dropped": 0, "undo": True,
+    }  # fmt: skip
     edits.exclude([keys[2]])
     edits.restore([keys[0], keys[2]])
     assert answers(edits) == ["one=An answer.", "two=An answer.", "one=Mended.", "four=New."]

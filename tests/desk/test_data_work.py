@@ -67,6 +67,9 @@ def reopened(file: Path) -> Any:
     return open_data(from_dict({"data": {"path": str(file)}}), lambda: TOKENIZER)
 
 
+NO_EDITS = {
+    "changed": 0, "mended": 0, "added": 0, "excluded": 0, "dropped": 0, "undo": False,
+}  # fmt: skip
 TASK = Task(1, Silent())  # type: ignore[arg-type]
 
 
@@ -124,7 +127,7 @@ def test_an_edit_is_counted_anew_and_undone(work: DataWork, file: Path) -> None:
     assert summary["edits"]["excluded"] == 1
     for _ in range(4):
         summary = work.undo(TASK)
-    assert summary["edits"] == {"changed": 0, "added": 0, "excluded": 0, "undo": False}
+    assert summary["edits"] == NO_EDITS
     with pytest.raises(Problem, match="no edit"):
         work.undo(TASK)
 
@@ -341,16 +344,20 @@ def test_drafts_come_back_with_the_data(work: DataWork, file: Path) -> None:
     work.draft(TASK, 4, turns)
     from engine.data.summary import summary
 
-    assert summary(reopened(file))["draft"] == {"index": 4, "messages": turns}
+    assert summary(reopened(file))["draft"] == {"index": 4, "messages": turns, "tools": None}
     work.draft(TASK, 5, None)  # another row was saved: the draft stays
     file.write_text(
         json.dumps({"instruction": "before", "output": "all"}) + "\n" + file.read_text()
     )
     again = DataWork()
     again.opened(reopened(file))
-    assert summary(again.data)["draft"] == {"index": 5, "messages": turns}  # with its row
+    assert summary(again.data)["draft"] == {
+        "index": 5,
+        "messages": turns,
+        "tools": None,
+    }  # with its row
     again.draft(TASK, 5, None)
     assert summary(reopened(file))["draft"] is None
     again.draft(TASK, None, turns)
-    assert summary(reopened(file))["draft"] == {"index": None, "messages": turns}
+    assert summary(reopened(file))["draft"] == {"index": None, "messages": turns, "tools": None}
     file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))

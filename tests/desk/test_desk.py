@@ -17,6 +17,9 @@ from engine.desk.client import Desk
 from engine.errors import Cancelled, Problem
 from tests.runs import made
 
+NO_EDITS = {
+    "changed": 0, "mended": 0, "added": 0, "excluded": 0, "dropped": 0, "undo": False,
+}  # fmt: skip
 SETTINGS = {
     "train.max_steps": 6,
     "train.batch_size": 6,
@@ -84,6 +87,9 @@ def test_from_opening_to_answers(
     prompts = desk.call("held_out", run=str(run)).result(600)["prompts"]
     assert len(prompts) == opened["eval"]
     assert all(p["reference"].startswith("The ") for p in prompts)
+    for source in ({"run": str(run)}, {}):
+        page = desk.call("held_out", start=2, count=3, **source).result(600)
+        assert (page["prompts"], page["total"]) == (prompts[2:5], opened["eval"])
     with pytest.raises(Problem, match="train first"):
         desk.call("answers", run=str(run), prompts=prompts[:1], sides=["tuned"]).result(600)
 
@@ -142,7 +148,7 @@ def test_a_desk_that_dies_says_so_and_comes_back_once(desk: Desk) -> None:
     assert len({id(call._connection) for call in asked}) == 1
     assert process_of(desk) is not died
     for call in asked:
-        assert call.result(600) == {"prompts": []}
+        assert call.result(600) == {"prompts": [], "total": 0}
     with pytest.raises(Problem, match="open the data again"):
         desk.call("rows", start=0, count=1).result(600)
 
@@ -164,4 +170,4 @@ def test_preparing_data_whose_columns_are_not_known_says_which_knobs_to_set(
     named = {"data.prompt_column": "aa", "data.answer_column": "bb"}
     made = desk.call("prepare", config=config(tiny_model_folder, path, **named)).result(600)
     assert Path(made["path"]).is_dir()
-    assert made["edits"] == {"changed": 0, "added": 0, "excluded": 0, "undo": False}
+    assert made["edits"] == NO_EDITS

@@ -119,7 +119,7 @@ class Index:
         return table_text.record_of(next(rows), self._header, self.path, at + 1)
 
     def line_bytes(self, at: int) -> bytes:
-        """The bytes of the line that holds a record of JSON Lines, and of blank lines after it."""
+        """The bytes of the lines that hold a record, and of blank lines after it."""
         self._check()
         end = int(self._offsets[at + 1]) if at + 1 < self._count else self.scanned
         return self._pread(end - int(self._offsets[at]), int(self._offsets[at]))

@@ -52,6 +52,14 @@ class Indexes:
         """How many bytes of `size` have been looked at."""
         return sum(part.scanned for part in self._known())
 
+    def place(self, at: int) -> tuple[Index, int]:
+        """The file that holds the record at a position, and the record's position in it."""
+        for part in self._known():
+            if 0 <= at < len(part):
+                return part, at
+            at -= len(part)
+        raise IndexError(at)
+
     def extend(self, limit_bytes: int | None = None, on_progress: Progress | None = None) -> None:
         """Look at the next `limit_bytes` bytes, or at all that are left."""
         end = self.size if limit_bytes is None else self.scanned + limit_bytes
@@ -67,12 +75,8 @@ class Indexes:
     def record(self, at: int) -> Record | Fault:
         """The record at a position from 0, exactly as reading the files one after another gives
         it."""
-        inner = at
-        for part in self._known():
-            if 0 <= inner < len(part):
-                return replace(part.record(inner), number=at + 1, path=part.path)
-            inner -= len(part)
-        raise IndexError(at)
+        part, inner = self.place(at)
+        return replace(part.record(inner), number=at + 1, path=part.path)
 
     def _known(self) -> list[Index]:
         """The files that are done with, and the one in hand."""

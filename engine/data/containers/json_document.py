@@ -13,6 +13,8 @@ from engine.data.rows import Fault
 from engine.errors import Problem
 
 LARGEST = 2**30
+NOTHING_AFTER = "; nothing after it could be read"
+"""Said of a fault that is the last of its document."""
 
 
 def read(file: BinaryIO, path: str, size: int, on_progress: Progress) -> Records:
@@ -22,20 +24,25 @@ def read(file: BinaryIO, path: str, size: int, on_progress: Progress) -> Records
         raise Problem(
             path, "a JSON document of more than 1 GB", "write it as JSON Lines, one record a line"
         )
-    skipped = len(BOM) if raw.startswith(BOM) else 0
-    raw = raw[skipped:]
     on_progress(size // 2, size)
-    text = raw.decode("utf-8", "surrogateescape")
-    document = _Document(path, text, skipped, lossy=not _is_utf8(raw))
+    document = document_of(raw, path)
     del raw
+    whole = max(1, len(document.text))
     for count, record in enumerate(document.records(), start=1):
         if count % TELL_EVERY == 0:
-            on_progress(size // 2 + size // 2 * document.at // max(1, len(text)), size)
+            on_progress(size // 2 + size // 2 * document.at // whole, size)
         yield record
     on_progress(size, size)
 
 
-class _Document:
+def document_of(raw: bytes, path: str) -> Document:
+    """The document in a file's bytes; those that are no UTF-8 stand in its text as surrogates."""
+    skipped = len(BOM) if raw.startswith(BOM) else 0
+    text = raw[skipped:].decode("utf-8", "surrogateescape")
+    return Document(path, text, skipped, lossy=not _is_utf8(raw))
+
+
+class Document:
     """Walks a document from value to value. `at` is the place reached, `line` its line from 1.
 
     Lines are counted from place to place: a document may be one line of a gigabyte.
@@ -138,7 +145,7 @@ class _Document:
             before = self.text[: bad.position].encode("utf-8", "surrogateescape")
             offset = self.skipped + len(before)
             return bad_byte(byte, offset, self.path, self.number, line, column)
-        after = "; nothing after it could be read" if bad.end is None else ""
+        after = NOTHING_AFTER if bad.end is None else ""
         return Fault(line, column, bad.code, bad.what + after, bad.fix, self.number, self.path)
 
     def _runs_out(self, bad: BadJson) -> bool:
@@ -152,7 +159,7 @@ class _Document:
         column = self._column(at)
         if at >= len(self.text):
             return torn(self.path, self.number, self.line, column)
-        what = f"not valid JSON (expected {wanted}); nothing after it could be read"
+        what = f"not valid JSON (expected {wanted}){NOTHING_AFTER}"
         return Fault(self.line, column, "json", what, "mend the JSON here", self.number, self.path)
 
     def _go_to(self, at: int) -> None:

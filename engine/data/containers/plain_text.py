@@ -24,14 +24,14 @@ def read(
 ) -> Records:
     """Every paragraph, or every line that is not blank, as {"text": ...}."""
     lines = ((line, *found) for line, found in enumerate(raw_lines(file), start=1))
-    for number, block in enumerate(_blocks(lines, paragraphs), start=1):
+    for number, block in enumerate(blocks(lines, paragraphs), start=1):
         if number % TELL_EVERY == 0:
             on_progress(block[0][1], size)
         yield _record(block, path, number)
     on_progress(size, size)
 
 
-def _blocks(lines: Iterator[Line], paragraphs: bool) -> Iterator[list[Line]]:
+def blocks(lines: Iterator[Line], paragraphs: bool) -> Iterator[list[Line]]:
     """The lines of each row. Of a paragraph beyond 16 MB only the first line is kept."""
     block: list[Line] = []
     length = 0
