@@ -11,9 +11,9 @@ from io import BufferedReader, BytesIO
 from typing import Any
 
 from engine.data.containers import json_text, one_file, table_text
-from engine.data.containers.json_document import NOTHING_AFTER
 from engine.data.containers.json_lines import type_name
 from engine.data.containers.json_text import BadJson
+from engine.data.containers.json_value import NOTHING_AFTER
 from engine.data.containers.packed import Unpacked
 from engine.data.containers.record import Record
 from engine.data.containers.regular_file import open_regular

@@ -14,7 +14,6 @@ from engine.data.containers import json_document, json_lines, one_file, plain_te
 from engine.data.containers.index import Index
 from engine.data.containers.index_several import Indexes
 from engine.data.containers.json_cache import Cached
-from engine.data.containers.json_text import skip_value
 from engine.data.containers.one_file import Kind, Stamp
 from engine.data.containers.packed import Damaged, Unpacked
 from engine.data.containers.record import Odd, Record
@@ -116,7 +115,8 @@ def _written(file: BufferedReader, kind: Kind) -> Iterator[str]:
                 if too_long or raw.strip():
                     yield _decoded(raw)
         case "json":
-            yield from _in_document(file, kind.path)
+            for text in json_document.texts(file, kind.path):
+                yield _decoded(text.encode("utf-8", "surrogateescape"))
         case "text":
             numbered = ((n, *line) for n, line in enumerate(json_lines.raw_lines(file), start=1))
             for block in plain_text.blocks(numbered, kind.paragraphs):
@@ -127,21 +127,6 @@ def _written(file: BufferedReader, kind: Kind) -> Iterator[str]:
             next(rows, None)
             for row in rows:
                 yield "".join(line.text for line in row.lines).rstrip("\r\n")
-
-
-def _in_document(file: BufferedReader, path: str) -> Iterator[str]:
-    document = json_document.document_of(file.read(), path)
-    text = document.text
-    for item in document.records():
-        if isinstance(item, Record):
-            found = text[item.start : item.end]
-        elif item.code == "torn":
-            found = text[document.at :].rstrip()
-        elif json_document.NOTHING_AFTER in item.what:
-            found = ""
-        else:
-            found = text[document.at : skip_value(text, document.at)]
-        yield _decoded(found.encode("utf-8", "surrogateescape"))
 
 
 def _text_of(item: Record | Fault) -> str:

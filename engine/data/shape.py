@@ -16,7 +16,14 @@ from engine.data.shapes.declared import Shape
 from engine.data.shapes.known import SHAPE_NAMES, SHAPES, shape_of, shapes_named
 from engine.data.shapes.shaper import Shaper, refuse_mix
 from engine.data.shapes.unfit import nearest
-from engine.data.shapes.unknown import ACCEPTED, UnknownShape, mapped, meant, unknown
+from engine.data.shapes.unknown import (
+    ACCEPTED,
+    UnknownShape,
+    mapped,
+    meant,
+    names_answer,
+    unknown,
+)
 from engine.errors import Problem
 
 __all__ = ["SHAPE_NAMES", "Shaped", "Shaper", "UnknownShape", "shape_rows", "shaper_of"]
@@ -115,7 +122,7 @@ def _vote(path: str, sample: Sequence[Record]) -> Shape:
     name = names.most_common(1)[0][0]
     shape = max((each for each in votes if each.name == name), key=lambda each: votes[each])
     found = list(dict.fromkeys(field for record in sample for field in record.value))
-    if shape is PROMPT_ONLY and meant(found):
+    if shape is PROMPT_ONLY and (meant(found) or names_answer(found)):
         raise unknown(path, sample)
     return shape
 

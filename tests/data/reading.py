@@ -56,10 +56,11 @@ def shape(folder: Path, values: list[Any], name: str = "data.jsonl") -> tuple[Sh
     return shape_file(path)
 
 
-def shape_file(path: Path) -> tuple[Shaped, FaultLog]:
+def shape_file(path: Path, **how: Any) -> tuple[Shaped, FaultLog]:
+    """The rows and faults of a file; `how` is that of `shape_rows`."""
     log = FaultLog()
     with open_source(str(path)) as reading:
-        return shape_rows(reading, log), log
+        return shape_rows(reading, log, **how), log
 
 
 def alpaca(count: int, **more: Any) -> list[dict[str, Any]]:

@@ -40,7 +40,32 @@ TOOLS = [
                   {"role": "tool", "tool_call_id": "1", "content": "b"},
                   {"role": "assistant", "content": "c"}], "tools": [{"name": "f"}]},
 ]  # fmt: skip
+VENDORS = [
+    {"contents": [{"role": "user", "parts": [{"text": "a"}]},
+                  {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {"a": [1]}}}]},
+                  {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {}}}]},
+                  {"role": "model", "parts": [{"text": "c"}]}]},
+    {"system": [{"text": "s"}], "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "a"}]},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "b"}]},
+        {"role": "assistant", "content": "<tool_call>{'name': 'f', 'arguments': {}}</tool_call>"}]},
+    {"chosen": "\n\nHuman: a\n\nAssistant: b", "rejected": "\n\nHuman: a\n\nAssistant: c"},
+    {"system": 'SYSTEM: s {"name": "f"}',
+     "chat": "USER: a\n\n\nASSISTANT: <functioncall> {\"name\": \"f\", \"arguments\": '{}'} <|endoftext|>"},
+    {"question": "q", "context": "c", "answers": {"text": ["a"], "answer_start": [1]}},
+    {"instruction": "q", "instances": [{"input": "i", "output": "a"}]},
+    {"query": "q", "answers": '[{"name": "f", "arguments": {}}]', "tools": '[{"name": "f"}]'},
+    {"conversations": ["q", "a"]}, {"conversation": [{"input": "q", "output": "a"}]},
+]  # fmt: skip
 SEEDS = {
+    **{
+        f"vendor{at}.jsonl": (json.dumps(row) + "\n").encode() * 2 for at, row in enumerate(VENDORS)
+    },
+    "columns.json": json.dumps(
+        {k: {str(n): r[k] for n, r in enumerate(ROWS[:3])} for k in ROWS[0]}
+    ).encode(),
+    "by_index.json": json.dumps({str(n): row for n, row in enumerate(ROWS)}).encode(),
     "lines.jsonl": "".join(json.dumps(row) + "\n" for row in ROWS).encode(),
     "plain.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in CHATS).encode(),
     "list.json": json.dumps(ROWS, indent=1, ensure_ascii=False).encode(),

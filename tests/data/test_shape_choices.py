@@ -166,9 +166,9 @@ def test_an_unknown_shape_offers_its_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "guess"),
     [
-        (["input", "output"], ("input", "output", None)),
+        (["input", "reply"], ("input", "reply", None)),
         (["input", "query", "reply"], ("query", "reply", None)),
-        (["prompt", "response", "context"], ("prompt", "response", None)),
+        (["prompt", "solution", "context"], ("prompt", "solution", None)),
         (["userQuestion", "Target", "persona"], ("userQuestion", "Target", "persona")),
         (["a", "b"], (None, None, None)),
         (["question_answer"], (None, "question_answer", None)),

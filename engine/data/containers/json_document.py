@@ -1,180 +1,250 @@
-"""A JSON document: a list of records, an object that holds one such list, or objects one after
-another."""
+"""A JSON document: a list of records, an object that holds one such list or a table, or objects one
+after another. Read piece by piece: no more of it is held than a record."""
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from collections.abc import Generator, Iterator
+from io import BufferedReader
+from typing import Any
 
-from engine.data.containers import json_text
-from engine.data.containers.json_lines import BOM, TELL_EVERY, as_record, bad_byte, torn
+from engine.data.containers import json_columns, json_text
+from engine.data.containers.json_lines import CHUNK, TELL_EVERY, type_name
 from engine.data.containers.json_text import BadJson
-from engine.data.containers.record import MAX_BYTES, ROW_LISTS, Progress, Record, Records
+from engine.data.containers.json_value import Values
+from engine.data.containers.json_window import Window
+from engine.data.containers.record import MAX_BYTES, ROW_LISTS, Progress, Record, Records, is_turn
 from engine.data.rows import Fault
 from engine.errors import Problem
 
-LARGEST = 2**30
-NOTHING_AFTER = "; nothing after it could be read"
-"""Said of a fault that is the last of its document."""
+Walk = Generator[Record | Fault, None, bool]
+"""Records, and whether what comes after them can be read."""
 
 
-def read(file: BinaryIO, path: str, size: int, on_progress: Progress) -> Records:
-    """The document's records. It is held in memory whole, so at most 1 GB is taken."""
-    raw = file.read(LARGEST + 1) if size <= LARGEST else b""
-    if size > LARGEST or len(raw) > LARGEST:
-        raise Problem(
-            path, "a JSON document of more than 1 GB", "write it as JSON Lines, one record a line"
-        )
-    on_progress(size // 2, size)
-    document = document_of(raw, path)
-    del raw
-    whole = max(1, len(document.text))
-    for count, record in enumerate(document.records(), start=1):
+def read(file: BufferedReader, path: str, size: int, on_progress: Progress) -> Records:
+    """The document's records; `file` stands at its start."""
+    window = Window(file)
+    for count, record in enumerate(_Document(path, window).records(), start=1):
         if count % TELL_EVERY == 0:
-            on_progress(size // 2 + size // 2 * document.at // whole, size)
+            on_progress(min(window.read, size), size)
         yield record
     on_progress(size, size)
 
 
-def document_of(raw: bytes, path: str) -> Document:
-    """The document in a file's bytes; those that are no UTF-8 stand in its text as surrogates."""
-    skipped = len(BOM) if raw.startswith(BOM) else 0
-    text = raw[skipped:].decode("utf-8", "surrogateescape")
-    return Document(path, text, skipped, lossy=not _is_utf8(raw))
+def texts(file: BufferedReader, path: str) -> Iterator[str]:
+    """The records as they are written, in their order; empty where one has no text by itself. Bytes that are no
+    UTF-8 stand in it as surrogates."""
+    document = _Document(path, Window(file))
+    for _ in document.records():
+        yield document.text
 
 
-class Document:
-    """Walks a document from value to value. `at` is the place reached, `line` its line from 1.
-
-    Lines are counted from place to place: a document may be one line of a gigabyte.
-    """
-
-    def __init__(self, path: str, text: str, skipped: int, *, lossy: bool) -> None:
-        self.path, self.text, self.skipped, self.lossy = path, text, skipped, lossy
-        self.at, self.line, self.number = 0, 1, 0
-        self.line_start = 0
+class _Document(Values):
+    """Walks a document from value to value."""
 
     def records(self) -> Records:
-        start = json_text.skip_space(self.text, 0)
-        if self.text[start : start + 1] == "[":
-            yield from self._list(start)
-        elif (found := self._inner_list(start)) is not None:
-            yield from self._list(found)
-        else:
-            yield from self._stream(start)
+        mark = self.window.skip_space()
+        if mark == "[":
+            if (yield from self._list()):
+                yield from self.end("put all records into one list, or each on a line of its own")
+        elif mark == "{":
+            yield from self._object()
+        elif mark:
+            yield from self._stream()
 
-    def _inner_list(self, start: int) -> int | None:
-        """Where the one list of objects inside the object begins; None when the object is itself a
-        record."""
-        lists = {
-            name: at
-            for name, at in json_text.members(self.text, start)
-            if self.text[at : at + 1] == "["
-        }
+    def _object(self) -> Records:
+        """An object that may be a record, the first of several, or hold the records."""
+        window = self.window
+        end = window.end_of_value(MAX_BYTES)
+        if end is None and not window.ended:
+            yield from self._of_layout(json_columns.layout_of(window.text, window.at))
+        elif end is not None and self._is_followed(end):
+            yield from self._stream()
+        elif (found := self._inner_list()) is not None:
+            window.at = found
+            if (yield from self._list()):
+                yield from self._members(found=True)
+        else:
+            yield from self._stream()
+
+    def _of_layout(self, layout: json_columns.Layout) -> Records:
+        """An object that is too large for a record."""
+        if layout == "columns":
+            yield from self._columns()
+        else:
+            yield from self._members(rows=layout == "rows")
+
+    def _is_followed(self, end: int) -> bool:
+        """Does anything come after the object at hand?"""
+        window = self.window
+        end -= window.at
+        while not window.text[window.at + end :].strip(" \t\r\n"):
+            if not window.more():
+                return False
+        return True
+
+    def _inner_list(self) -> int | None:
+        """Where the one list of objects inside the object at hand begins; None when the object is
+        itself a record, or a table."""
+        text = self.window.text
+        members = dict(json_text.members(text, self.window.at))
+        lists = {name: at for name, at in members.items() if text[at : at + 1] == "["}
         if any(name in ROW_LISTS for name in lists):
             return None
         of_objects = [at for at in lists.values() if self._begins_with_object(at)]
-        if len(of_objects) == 1:
-            return of_objects[0]
-        if len(of_objects) > 1 or (len(lists) > 1 and not of_objects):
-            names = ", ".join(list(lists)[:8])
-            raise Problem(
-                self.path,
-                f"an object that holds several lists ({names})",
-                "keep one list of records in the file, each record an object with its fields",
-            )
-        return None
+        if any(self._begins_with_turn(at) for at in of_objects):
+            return None
+        if len(of_objects) > 1:
+            raise self._several(list(lists))
+        return of_objects[0] if of_objects else None
+
+    def _several(self, names: list[str]) -> Problem:
+        what = f"an object that holds several lists ({', '.join(names[:8])})"
+        fix = "keep one list of records in the file, each record an object with its fields"
+        return Problem(self.path, what, fix)
 
     def _begins_with_object(self, start: int) -> bool:
-        at = json_text.skip_space(self.text, start + 1)
-        return self.text[at : at + 1] == "{"
+        at = json_text.skip_space(self.window.text, start + 1)
+        return self.window.text[at : at + 1] == "{"
 
-    def _list(self, start: int) -> Records:
-        """The elements of the list at `start`, each read by itself."""
-        at = json_text.skip_space(self.text, start + 1)
-        if self.text[at : at + 1] == "]":
-            return
+    def _begins_with_turn(self, start: int) -> bool:
+        """Is the list's first object a turn of a conversation, so that the list belongs to a
+        record?"""
+        at = json_text.skip_space(self.window.text, start + 1)
+        return is_turn([name for name, _ in json_text.members(self.window.text, at)])
+
+    def _list(self) -> Walk:
+        """The elements of the list at hand, each read by itself."""
+        window = self.window
+        window.at += 1
+        if window.skip_space() == "]":
+            window.at += 1
+            return True
         while True:
-            record, end = self._value(at)
+            record, goes_on = self.value()
             yield record
-            if end is None:
-                return
-            at = json_text.skip_space(self.text, end)
-            mark = self.text[at : at + 1]
+            if not goes_on:
+                return False
+            mark = window.skip_space()
             if mark == "]":
-                return
+                window.at += 1
+                return True
             if mark != ",":
-                yield self._break(at, "a comma or the list's end")
-                return
-            at = json_text.skip_space(self.text, at + 1)
-            if self.text[at : at + 1] == "]":
-                yield self._break(at, "a record after the comma")
-                return
+                yield self.cut("a comma or the list's end")
+                return False
+            window.at += 1
+            if window.skip_space() == "]":
+                yield self.cut("a record after the comma")
+                return False
 
-    def _stream(self, start: int) -> Records:
-        """Objects one after another, each over as many lines as it likes."""
-        at = start
-        while at < len(self.text):
-            record, end = self._value(at)
+    def _stream(self) -> Records:
+        """Objects one after another, each over as many lines as it likes; a table is one alone."""
+        window = self.window
+        if window.text[window.at] == "{" and (layout := self._whole_layout()):
+            yield from self._of_layout(layout)
+            return
+        while window.skip_space():
+            record, goes_on = self.value()
             yield record
-            if end is None:
+            if not goes_on:
                 return
-            at = json_text.skip_space(self.text, end)
 
-    def _value(self, at: int) -> tuple[Record | Fault, int | None]:
-        """The record or fault at `at`, and where it ends; None when nothing after it can be
-        read."""
-        self._go_to(at)
+    def _whole_layout(self) -> json_columns.Layout:
+        """The layout of the only object of a document that is wholly in hand."""
+        text, at = self.window.text, self.window.at
+        end = json_text.skip_value(text, at) if self.window.ended else None
+        if end is None or text[end:].strip(" \t\r\n"):
+            return ""
+        return json_columns.layout_of(text, at)
+
+    def _members(self, *, found: bool = False, rows: bool = False) -> Records:
+        """What is left of the object at hand: the one list of records in it, or (`rows`) records
+        alone. `found`: a list was read already, and the window stands behind it."""
+        window = self.window
+        behind, names = found, list[str]()
+        start = window.place(window.at)
+        while True:
+            mark = window.skip_space() if behind else "{"
+            if mark == "}":
+                window.at += 1
+                break
+            if mark != ("," if behind else "{"):
+                yield self.cut("a comma or the object's end")
+                return
+            window.at += 1
+            if not behind and window.skip_space() == "}":
+                window.at += 1
+                break
+            name = self._name()
+            if name is None:
+                yield self.cut("a name, a colon and a value")
+                return
+            behind = True
+            if rows:
+                record, goes_on = self.value()
+                yield record
+            elif self._is_list_of_objects():
+                names.append(name)
+                if found:
+                    raise self._several(names)
+                found = True
+                goes_on = yield from self._list()
+            elif not (goes_on := window.skip_value()):
+                yield self.cut("the object's end")
+            if not goes_on:
+                return
+        if not found and not rows:
+            yield self.too_long(start)
+        yield from self.end("keep one object in the file, or each record on a line of its own")
+
+    def _name(self) -> str | None:
+        """The name of the next member, the window at its value; None where one is missing."""
+        window = self.window
+        if window.skip_space() != '"':
+            return None
+        while (named := json_text.name_at(window.text, window.at)) is None:
+            if len(window.text) - window.at > MAX_BYTES or not window.more(CHUNK):
+                return None
+        name, window.at = named
+        if window.skip_space() != ":":
+            return None
+        window.at += 1
+        return name if window.skip_space() not in ("", ",", "}", "]") else None
+
+    def _is_list_of_objects(self) -> bool:
+        window = self.window
+        if window.text[window.at] != "[":
+            return False
+        while json_text.skip_space(window.text, window.at + 1) >= len(window.text):
+            if not window.more():
+                return False
+        return self._begins_with_object(window.at)
+
+    def _columns(self) -> Records:
+        """The rows of the table at hand."""
+        window = self.window
+        while window.more(CHUNK):
+            if len(window.text) > json_columns.LARGEST:
+                what = f"a table of columns of more than {json_columns.LARGEST // 2**20} MB"
+                fix = 'write its rows: pandas\' to_json(orient="records", lines=True)'
+                raise Problem(self.path, what, fix)
+        at = window.at
+        line, column = window.place(at)
         self.number += 1
-        line, column = self.line, self._column(at)
         try:
-            value, end = json_text.parse(self.text, at, raw_bytes=self.lossy)
+            value, window.at = json_text.parse(window.text, at, raw_bytes=window.lossy)
         except BadJson as bad:
-            return self._fault(bad), bad.end
-        if end - at > MAX_BYTES:
-            what = f"the record is larger than {MAX_BYTES // 2**20} MB"
-            return Fault(line, column, "too_long", what, "split it", self.number, self.path), end
-        return as_record(value, self.path, self.number, line, column, self.text, at, end), end
-
-    def _fault(self, bad: BadJson) -> Fault:
-        line = self.line + self.text.count("\n", self.at, bad.position)
-        column = self._column(bad.position)
-        if bad.code == "json" and bad.end is None and self._runs_out(bad):
-            return torn(self.path, self.number, line, column)
-        if bad.code == "encoding":
-            byte = ord(self.text[bad.position]) - 0xDC00
-            before = self.text[: bad.position].encode("utf-8", "surrogateescape")
-            offset = self.skipped + len(before)
-            return bad_byte(byte, offset, self.path, self.number, line, column)
-        after = NOTHING_AFTER if bad.end is None else ""
-        return Fault(line, column, bad.code, bad.what + after, bad.fix, self.number, self.path)
-
-    def _runs_out(self, bad: BadJson) -> bool:
-        """An escape or a word cut in two is noticed at its beginning, letters before the end."""
-        return bad.position >= len(self.text.rstrip()) - 6 or "not closed" in bad.what
-
-    def _break(self, at: int, wanted: str) -> Fault:
-        """The list does not go on as a list: what follows is not read."""
-        self._go_to(at)
-        self.number += 1
-        column = self._column(at)
-        if at >= len(self.text):
-            return torn(self.path, self.number, self.line, column)
-        what = f"not valid JSON (expected {wanted}){NOTHING_AFTER}"
-        return Fault(self.line, column, "json", what, "mend the JSON here", self.number, self.path)
-
-    def _go_to(self, at: int) -> None:
-        self.line += self.text.count("\n", self.at, at)
-        self.line_start = max(self.line_start, self.text.rfind("\n", self.at, at) + 1)
-        self.at = at
-
-    def _column(self, at: int) -> int:
-        """The column of a place at or after the one reached, from 1."""
-        return at + 1 - max(self.line_start, self.text.rfind("\n", self.at, at) + 1)
+            yield self.fault_of(bad)
+            return
+        rows = json_columns.rows_of(value)
+        if rows is None:
+            raise self._several([f"{name}: {_count(value[name])}" for name in value])
+        window.at, places = at, json_columns.places_of(window.text, at)
+        self.text = ""
+        for number, row in enumerate(rows, start=1):
+            window.at = next(places, window.at)
+            line, column = window.place(window.at)
+            yield Record(number, line, column, row)
 
 
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def _count(column: Any) -> str:
+    return f"{len(column):,}" if isinstance(column, (list, dict)) else type_name(column)

@@ -146,10 +146,10 @@ def members(text: str, at: int) -> Iterator[tuple[Any, int]]:
     JSON."""
     at = skip_space(text, at + 1)
     while text[at : at + 1] == '"':
-        try:
-            name, at = _scan_string(text, at + 1, True)
-        except ValueError:
+        named = name_at(text, at)
+        if named is None:
             return
+        name, at = named
         at = skip_space(text, skip_space(text, at) + 1)
         yield name, at
         end = skip_value(text, at)
@@ -159,6 +159,14 @@ def members(text: str, at: int) -> Iterator[tuple[Any, int]]:
         if text[at : at + 1] != ",":
             return
         at = skip_space(text, at + 1)
+
+
+def name_at(text: str, at: int) -> tuple[str, int] | None:
+    """The name in quotes at `at` and where it ends; None where it is not closed."""
+    try:
+        return _scan_string(text, at + 1, True)
+    except ValueError:
+        return None
 
 
 def elements(text: str, at: int) -> Iterator[int]:

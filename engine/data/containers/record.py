@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ ROW_LISTS = (
 )  # fmt: skip
 """Lists that are fields of a record: an object with one of them is a record, not a file of
 records."""
+_SPEAKERS, _SAYINGS = {"role", "from", "speaker", "author"}, {"content", "parts", "value", "text"}
 Path = tuple[str | int, ...]
 Progress = Callable[[int, int], None]
 
@@ -58,6 +59,12 @@ class Record:
         if line == self.line:
             return line, self.column + at - self.start
         return line, at - self.text.rfind("\n", 0, at)
+
+
+def is_turn(names: Iterable[str]) -> bool:
+    """Are these the fields of a turn of a conversation: who speaks, and what is said?"""
+    there = set(names)
+    return not there.isdisjoint(_SPEAKERS) and not there.isdisjoint(_SAYINGS)
 
 
 Records = Generator[Record | Fault, None, None]

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.data.containers.json_columns import layout_of
 from engine.data.containers.record import ROW_LISTS
 from engine.data.containers.table_text import DELIMITERS, SAMPLE, evenness, find_delimiter
 from engine.errors import Problem
@@ -39,6 +40,7 @@ _KINDS = (
     (b"\x7fELF", "a program", f"write the rows as {ACCEPTED}"),
 )
 
+_LIST_GOES_ON = re.compile(r"(\[|,)\s*$")
 _NAME = re.compile(r"[^\W\d][\w.-]*( [\w.-]+){0,2}|")
 
 
@@ -133,9 +135,12 @@ def _lines_or_document(text: str, whole: bool) -> Literal["json", "jsonl"]:
     filled = [line for line in lines if line.strip()]
     first = filled[0]
     if len(filled) == 1 and (whole or not text.rstrip().endswith("}")):
-        return "json" if _wraps_a_list(first) else "jsonl"
+        holds = _wraps_a_list(first) or layout_of(first, 0)
+        return "json" if holds else "jsonl"
     if _is_json(first):
         return "jsonl"
+    if _LIST_GOES_ON.search(first) and _wraps_a_list(first + "{"):
+        return "json"
     opens_only = _runs_out(first)
     return "json" if opens_only and len(filled) > 1 and not filled[1].startswith("{") else "jsonl"
 

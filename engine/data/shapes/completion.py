@@ -79,7 +79,7 @@ PROMPT_COMPLETION = Shape(
     parse_prompt_completion,
 )
 SEGMENTS = Shape("segments", (("segments",),), (), _segments, kinds=(("segments", "list"),))
-TEXT = Shape("text", (("text",),), (), _text, without=(*ANSWER_WORDS, "summary"))
+TEXT = Shape("text", (("text",),), (), _text, without=(*ANSWER_WORDS, "code", "prompt"))
 TOKENISED = Shape(
     "tokenised",
     (("input_ids",),),
@@ -92,7 +92,7 @@ TOKENISED = Shape(
 PROMPT_ONLY = Shape(
     "prompt only",
     (("prompt",),),
-    without=ANSWER_WORDS,
+    without=(*ANSWER_WORDS, "label", "text"),
     refusal=Refusal(
         "these are prompts without answers, so there is nothing to learn from",
         "add the answer to each record as completion",

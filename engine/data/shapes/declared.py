@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from engine.data.rows import Message
 
-Kind = Literal["list", "flag", ""]
+Kind = Literal["list", "object", "flag", "transcript", ""]
 Fields = tuple[tuple[str, Kind], ...]
 """A record's names, each with the kind of its value as far as that tells shapes apart."""
 
@@ -33,7 +33,8 @@ class Refusal:
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """One of each tuple in `needed` must be there; `optional` fields are used where they are.
+    """One of each tuple in `needed` must be there; `optional` fields are used where they are, and
+    those in `also`, for which no other name is taken to be a slip.
 
     A field in `kinds` counts only when its value is of that kind; a record with a field of
     `without` is something else. `parse` gives None for a record that is rightly left out, and
@@ -47,10 +48,13 @@ class Shape:
     kinds: tuple[tuple[str, Kind], ...] = ()
     without: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    also: tuple[str, ...] = ()
 
     @property
     def fields(self) -> frozenset[str]:
-        return frozenset([*self.optional, *(name for names in self.needed for name in names)])
+        return frozenset(
+            [*self.optional, *self.also, *(name for names in self.needed for name in names)]
+        )
 
     def fits(self, fields: Fields) -> bool:
         kinds = dict(self.kinds)

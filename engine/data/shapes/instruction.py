@@ -17,35 +17,56 @@ from engine.data.shapes.unfit import Unfit, optional_text, read_answer, read_tex
 
 @dataclass(frozen=True)
 class Declared:
-    """A member of the family. `questions` are names for one field; `material` goes below the
-    question on lines of its own."""
+    """A member of the family. `questions` and `answers` are names for one field each; `material`
+    goes below the question on lines of its own. A record with a field of `without` is something
+    else."""
 
     name: str
     questions: tuple[str, ...]
-    answer: str
+    answers: tuple[str, ...]
     material: tuple[str, ...] = ()
     system: str = ""
     more: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 FAMILY = (
-    Declared("alpaca", ("instruction",), "output", ("input",), "system", ("history", "tools")),
-    Declared("dolly", ("instruction",), "response", ("context", "input")),
-    Declared("oasst", ("INSTRUCTION",), "RESPONSE"),
-    Declared("openorca", ("question",), "response", system="system_prompt"),
-    Declared("summarise", ("article", "document", "dialogue"), "summary"),
-    Declared("metharme", ("prompt",), "generation"),
-    Declared("camel", ("message_1",), "message_2"),
-    Declared("pair", ("human",), "assistant"),
-    Declared("question/answer", ("question",), "answer", ("context", "input")),
-)
+    Declared("alpaca", ("instruction",), ("output",), ("input",), "system", ("history", "tools")),
+    Declared("dolly", ("instruction",), ("response",), ("context", "input"), "system"),
+    Declared("oasst", ("INSTRUCTION",), ("RESPONSE",)),
+    Declared("openorca", ("question",), ("response",), system="system_prompt"),
+    Declared("summarise", ("article", "document", "dialogue", "text"), ("summary", "highlights")),
+    Declared("metharme", ("prompt",), ("generation",)),
+    Declared("camel", ("message_1",), ("message_2",)),
+    Declared("pair", ("human", "user"), ("assistant",), system="system"),
+    Declared("question/answer", ("question",), ("answer",), ("context", "input"), "system"),
+    Declared("flan", ("inputs_pretokenized",), ("targets_pretokenized",)),
+    Declared("flan", ("inputs",), ("targets",)),
+    Declared("query/response", ("query",), ("response",), (), "system", ("history", "tools")),
+    Declared(
+        "prompt/response", ("prompt",), ("response",), ("context",), "system",
+        without=("response_0", "response_1", "response_2"),
+    ),
+    Declared(
+        "problem/solution", ("problem",), ("solution",),
+        without=("answer", "response", "output", "generations"),
+    ),
+    Declared("firefly", ("input",), ("target",), more=("instruction",)),
+    Declared(
+        "input/output", ("input",), ("output",), (), "system_prompt", ("instruction",),
+        without=("question", "query", "prompt", "problem", "text"),
+    ),
+)  # fmt: skip
+
+ALPACA = FAMILY[0]
+QUESTION = next(declared for declared in FAMILY if declared.name == "question/answer")
 
 
 def parse(declared: Declared, value: dict[str, Any], answer: str = "") -> Content:
     """A record of the family; `answer` names its answer field where it is not the usual one.
     Raises Unfit."""
     question = next(name for name in declared.questions if name in value)
-    answer = answer or declared.answer
+    answer = answer or next(name for name in declared.answers if name in value)
     asked = [read_text(value[question], (question,))]
     asked += [optional_text(value, name) for name in declared.material]
     turns = _history(value.get("history")) if "history" in declared.more else []
@@ -97,9 +118,10 @@ def _shape(declared: Declared) -> Shape:
         optional = (*optional, declared.system)
     return Shape(
         declared.name,
-        (declared.questions, (declared.answer,)),
+        (declared.questions, declared.answers),
         optional,
         partial(parse, declared),
+        without=declared.without,
     )
 
 

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from engine.data.shapes import chat, completion, instruction, preference
+from engine.data.shapes import chat, completion, instruction, nested, preference, transcript
 from engine.data.shapes.declared import Fields, Kind, Shape
 from engine.data.shapes.unfit import as_flag
 
@@ -14,15 +14,20 @@ SHAPES: tuple[Shape, ...] = (
     *preference.SHAPES,
     chat.MESSAGES,
     chat.SHAREGPT,
+    chat.CONTENTS,
+    *transcript.SHAPES,
     completion.PROMPT_COMPLETION,
+    *nested.SHAPES,
     *instruction.SHAPES,
     completion.SEGMENTS,
+    *chat.TREES,
+    chat.TURNS,
     completion.TEXT,
     completion.TOKENISED,
     completion.PROMPT_ONLY,
 )
 SHAPE_NAMES: tuple[str, ...] = tuple(dict.fromkeys(shape.name for shape in SHAPES))
-LIST_FIELDS = ("messages", *chat.SHAREGPT_KEYS, "segments", "history")
+LIST_FIELDS = ("messages", *chat.SHAREGPT_KEYS, "contents", "segments", "history")
 """Fields that a table can only hold as JSON text."""
 _KINDS = frozenset(name for shape in SHAPES for name, _ in shape.kinds)
 _LIST_TEXT = re.compile(r"\s*\[\s*[\[{]")
@@ -59,4 +64,8 @@ def _shape_of_fields(fields: Fields, shapes: tuple[Shape, ...]) -> Shape | None:
 def _kind(value: Any) -> Kind:
     if isinstance(value, list) or is_list_text(value):
         return "list"
+    if isinstance(value, dict):
+        return "object"
+    if transcript.is_transcript(value):
+        return "transcript"
     return "flag" if as_flag(value) is not None else ""

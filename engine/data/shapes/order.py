@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from engine.data.rows import Message, Role
 from engine.data.shapes.unfit import Path, Unfit
+from engine.data.shapes.worded import holds_call
 
 Turn = tuple[Path, Message]
 """A message and the place of the value it was read from."""
@@ -68,6 +69,8 @@ def _check_place(before: Sequence[Turn], place: Path, message: Message) -> None:
             raise _no_call(place)
     elif last.role == "assistant" and not last.tool_calls:
         expected = ("user",)
+        if message.role == "tool" and holds_call(last.content):
+            return
         if message.role == "tool":
             raise _no_call(place)
     else:
@@ -86,7 +89,7 @@ def _check_after_call(before: Sequence[Turn], place: Path, message: Message) -> 
     ids = {str(call["id"]) for call in calls if "id" in call}
     answered = {m.tool_call_id for m in results if m.tool_call_id}
     if message.role == "tool":
-        if len(results) >= len(calls):
+        if calls and len(results) >= len(calls):
             raise _no_call(place)
         given = message.tool_call_id
         if given and ids and (given not in ids or given in answered):

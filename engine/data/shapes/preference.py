@@ -12,6 +12,7 @@ from engine.data.shapes.declared import Content, Refusal, Shape
 from engine.data.shapes.instruction import system_turn
 from engine.data.shapes.order import Turn, check_conversation
 from engine.data.shapes.tools import read_tools, row_tools
+from engine.data.shapes.transcript import is_transcript, read_transcript
 from engine.data.shapes.turns import read_turn, read_turns
 from engine.data.shapes.unfit import Unfit, read_answer, read_flag, read_text
 
@@ -23,11 +24,14 @@ def _pair(value: dict[str, Any]) -> Content:
     if "conversations" in value:
         return _after(value, read_turns(value["conversations"], ("conversations",)))
     if "prompt" not in value and isinstance(value["chosen"], str):
+        if is_transcript(value["chosen"]):
+            return _after(value, [])
         declared = instruction.declared_of(value)
         if declared is None:
             what = "the question is missing: there is no 'prompt'"
             raise Unfit(("chosen",), "missing", what, ADD_PROMPT)
-        return instruction.parse(declared, value, "chosen")
+        content = instruction.parse(declared, value, "chosen")
+        return content._replace(messages=_with_system(value, content.messages))
     return _after(value, _prompt(value.get("prompt")))
 
 
@@ -36,6 +40,8 @@ def _prompt(given: Any) -> list[Turn]:
         return []
     if isinstance(given, list):
         return read_turns(given, ("prompt",))
+    if is_transcript(given):
+        return read_transcript(given, ("prompt",))
     return [(("prompt",), Message("user", read_text(given, ("prompt",))))]
 
 
@@ -46,9 +52,11 @@ def _after(value: dict[str, Any], prompt: list[Turn]) -> Content:
     if chosen and chosen[0][1].role != "assistant":
         prompt, chosen = _apart(chosen, _answers(value, "rejected"))
     messages = check_conversation([*unlearned(prompt), *chosen], ("chosen",))
-    if messages[0].role != "system":
-        messages = (*system_turn(value), *messages)
-    return Content(messages, row_tools(value))
+    return Content(_with_system(value, messages), row_tools(value))
+
+
+def _with_system(value: dict[str, Any], messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    return messages if messages[0].role == "system" else (*system_turn(value), *messages)
 
 
 def _apart(chosen: list[Turn], rejected: list[Turn]) -> tuple[list[Turn], list[Turn]]:
@@ -65,10 +73,17 @@ def _apart(chosen: list[Turn], rejected: list[Turn]) -> tuple[list[Turn], list[T
 def _answers(value: dict[str, Any], name: str) -> list[Turn]:
     given = value[name]
     if isinstance(given, dict):
-        return [((name,), read_turn(given, (name,))[0])]
+        return [((name,), message) for message in read_turn(given, (name,))[0]]
     if isinstance(given, list):
         return read_turns(given, (name,))
+    if is_transcript(given):
+        return read_transcript(given, (name,))
     return [((name,), Message("assistant", read_answer(value, name)))]
+
+
+def _better(value: dict[str, Any]) -> Content:
+    """A question with the better answer as `response_j`, the worse as `response_k`."""
+    return instruction.parse(instruction.QUESTION, value, "response_j")
 
 
 def _preferred(value: dict[str, Any]) -> Content:
@@ -99,14 +114,16 @@ def _tagged(value: dict[str, Any]) -> Content | None:
     if "prompt" in value and "completion" in value:
         return parse_prompt_completion(value)
     for declared in instruction.FAMILY:
-        if declared.answer in value and any(name in value for name in declared.questions):
+        answered = any(name in value for name in declared.answers)
+        if answered and any(name in value for name in declared.questions):
             return instruction.parse(declared, value)
     what = "the marked answer is missing"
     raise Unfit((), "missing", what, "add instruction and output, or conversations")
 
 
 _BESIDE = (
-    "prompt", "instruction", "input", "question", "context", "conversations", "system", "history",
+    "prompt", "instruction", "input", "question", "context", "conversations", "conversation",
+    "system", "history",
     "tools", "functions",
 )  # fmt: skip
 CHOSEN_FIX = "set data.chosen: true to train on the chosen answers"
@@ -127,6 +144,13 @@ SHAPES = (
         (("preferred_output",), ("non_preferred_output",), ("input",)),
         (),
         _preferred,
+        refusal=_PAIRS,
+    ),
+    Shape(
+        "preference",
+        (("question",), ("response_j",), ("response_k",)),
+        (),
+        _better,
         refusal=_PAIRS,
     ),
     Shape(

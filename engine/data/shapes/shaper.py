@@ -16,6 +16,7 @@ from engine.data.shapes.declared import Shape
 from engine.data.shapes.known import LIST_FIELDS, is_list_text, shape_of
 from engine.data.shapes.turns import TURN_FIELDS
 from engine.data.shapes.unfit import Unfit, nearest
+from engine.data.shapes.worded import TAG
 from engine.errors import Problem
 
 STRAYS = 0.05
@@ -35,7 +36,7 @@ class Shaper:
         self.votes: Counter[str] = Counter()
         self.fields: dict[Shape, Counter[tuple[str, ...]]] = {}
         self.turn_fields: set[str] = set()
-        self.rejected = self.others = 0
+        self.rejected = self.others = self.tagged = self.worded = 0
 
     @property
     def format(self) -> str:
@@ -91,6 +92,7 @@ class Shaper:
         shape = found or self.shape
         self.fields.setdefault(shape, Counter())[tuple(record.value)] += 1
         self._note_turns(record.value)
+        self.worded += _calls_in_words(row)
         self.made += 1
         return row
 
@@ -106,6 +108,12 @@ class Shaper:
                 f"{self.others:,} records that are not {self.shape.name} are left out, "
                 "as data.format asks"
             )
+        if self.worded:
+            notes.append(
+                f"the calls of {self.worded:,} rows stay the text that they are written in"
+            )
+        elif self.tagged:
+            notes.append(f"the calls in {self.tagged:,} turns, written as {TAG}, are read as calls")
         unused = {
             name
             for shape, counts in self.fields.items()
@@ -122,8 +130,7 @@ class Shaper:
 
     def _row(self, found: Shape | None, record: Record) -> Row | None:
         _check_fields(self.shape, found, record.value)
-        if self.table:
-            _parse_cells(record.value)
+        _parse_cells(record.value, every=self.table)
         content = (found or self.shape).parse(record.value)
         return Row(record.number, record.line, *content, path=record.path) if content else None
 
@@ -133,8 +140,17 @@ class Shaper:
             if not isinstance(turns, list) or name in ("segments", "history"):
                 continue
             for turn in turns:
-                if isinstance(turn, dict) and not turn.keys() <= TURN_FIELDS:
+                if not isinstance(turn, dict):
+                    continue
+                self.tagged += any(TAG in said for said in turn.values() if isinstance(said, str))
+                if not turn.keys() <= TURN_FIELDS:
                     self.turn_fields.update(key for key in turn if turn[key] is not None)
+
+
+def _calls_in_words(row: Row) -> bool:
+    """Does a tool answer to a call that stands in the text of a turn?"""
+    pairs = zip(row.messages, row.messages[1:], strict=False)
+    return any(a.role == "assistant" and not a.tool_calls and b.role == "tool" for a, b in pairs)
 
 
 def refuse_mix(path: str, votes: Counter[str]) -> None:
@@ -149,13 +165,13 @@ def refuse_mix(path: str, votes: Counter[str]) -> None:
         raise Problem(path, f"a mix of shapes: {shares}", fix)
 
 
-def _parse_cells(value: dict[str, Any]) -> None:
-    """In a table, lists of turns can only stand in a cell as JSON text."""
+def _parse_cells(value: dict[str, Any], *, every: bool) -> None:
+    """Lists of turns may be given as JSON text; in a table (`every`) they can only be so."""
     for name in LIST_FIELDS:
         text = value.get(name)
         if not isinstance(text, str) or not text.lstrip().startswith("["):
             continue
-        if name not in OTHER_KEYS or is_list_text(text):
+        if is_list_text(text) or (every and name not in OTHER_KEYS):
             value[name] = _parsed(text.strip(), name)
 
 

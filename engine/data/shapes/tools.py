@@ -10,6 +10,8 @@ from engine.data.containers.json_lines import type_name
 from engine.data.containers.json_text import BadJson
 from engine.data.shapes.unfit import Path, Unfit, nearest
 
+TOOL_FIELDS = ("tools", "functions", "toolConfig")
+DECLARATIONS = ("functionDeclarations", "function_declarations")
 CALL_FIELDS = ("id", "type", "index", "function")
 FUNCTION_FIELDS = ("name", "arguments")
 WRITE_CALL = 'write {"name": …, "arguments": {…}}'
@@ -17,13 +19,14 @@ WRITE_DEFINITION = 'write {"name": …, "description": …, "parameters": {…}}
 
 
 def row_tools(value: dict[str, Any]) -> str:
-    """The definitions of a record's `tools` or `functions`: a list, or its JSON text. Raises
-    Unfit."""
-    found = {name: read_tools(value.get(name), (name,)) for name in ("tools", "functions")}
-    if all(found.values()):
-        what = "both 'tools' and 'functions' are given"
-        raise Unfit(("functions",), "tools", what, "keep one of them")
-    return found["tools"] or found["functions"]
+    """The definitions of a record's `tools`, `functions` or `toolConfig`: a list, or its JSON text.
+    Raises Unfit."""
+    found = {name: read_tools(value[name], (name,)) for name in TOOL_FIELDS if value.get(name)}
+    named = [name for name, tools in found.items() if tools]
+    if len(named) > 1:
+        what = f"both '{named[0]}' and '{named[1]}' are given"
+        raise Unfit((named[1],), "tools", what, "keep one of them")
+    return found[named[0]] if named else ""
 
 
 def read_tools(given: Any, path: Path) -> str:
@@ -31,12 +34,14 @@ def read_tools(given: Any, path: Path) -> str:
     `{"type": "function", "function": …}`."""
     if isinstance(given, str) and given.strip():
         given = _parsed(given, path, "write a JSON list of tools")
+    if isinstance(given, dict) and isinstance(given.get("tools"), list):
+        given, path = given["tools"], (*path, "tools")
     if not given:
         return ""
     if not isinstance(given, list):
         what = f"'{path[-1]}' is {type_name(given)}, expected a list of tools"
         raise Unfit(path, "tools", what, "write a list")
-    return canonical([_definition(each, (*path, at)) for at, each in enumerate(given)])
+    return canonical([tool for at, each in enumerate(given) for tool in _tools(each, (*path, at))])
 
 
 def read_calls(given: Any, path: Path) -> str:
@@ -70,13 +75,36 @@ def _odd(value: Any) -> Any:
     raise Unfit((), "tools", what, "write it as JSON")
 
 
+def _tools(given: Any, path: Path) -> list[dict[str, Any]]:
+    """The definitions of an entry: one, or a list of declarations."""
+    if not isinstance(given, dict):
+        raise Unfit(path, "tools", f"a tool is {type_name(given)}", WRITE_DEFINITION)
+    for name in DECLARATIONS:
+        if isinstance(given.get(name), list):
+            return [_definition(each, (*path, name)) for each in given[name]]
+    return [_definition(given, path)]
+
+
 def _definition(given: Any, path: Path) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise Unfit(path, "tools", f"a tool is {type_name(given)}", WRITE_DEFINITION)
+    given = _with_parameters(given)
     function = given.get("function", given)
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise Unfit(path, "tools", "a tool definition has no name", WRITE_DEFINITION)
     return given if function is not given else {"type": "function", "function": given}
+
+
+def _with_parameters(given: dict[str, Any]) -> dict[str, Any]:
+    """A definition whose schema has another publisher's name, with that of the others."""
+    if isinstance(given.get("toolSpec"), dict):
+        given = given["toolSpec"]
+    schema = given.get("input_schema", given.get("inputSchema"))
+    if schema is None or "parameters" in given:
+        return given
+    held = schema["json"] if isinstance(schema, dict) and "json" in schema else schema
+    kept = {k: v for k, v in given.items() if k not in ("input_schema", "inputSchema")}
+    return {**kept, "parameters": held}
 
 
 def _call(given: Any, path: Path) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from typing import Any
 from engine.data.containers.json_lines import type_name
 from engine.data.rows import Message, Role
 from engine.data.shapes.order import Turn
+from engine.data.shapes.parts import Said, read_parts
 from engine.data.shapes.tools import canonical, read_calls, read_function_call
 from engine.data.shapes.unfit import Path, Unfit, nearest, read_text
+from engine.data.shapes.worded import calls_in, results_in
 
 ROLES: dict[str, Role] = {
     "system": "system",
@@ -22,6 +24,13 @@ ROLES: dict[str, Role] = {
     "gpt": "assistant",
     "model": "assistant",
     "bot": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
+    "System": "system",
+    "User": "user",
+    "Chatbot": "assistant",
+    "prompter": "user",
     "tool": "tool",
     "function": "tool",
     "observation": "tool",
@@ -31,33 +40,53 @@ ROLES: dict[str, Role] = {
 CALL_ROLES = ("function_call", "tool_call")
 """A turn that is a call and nothing else."""
 SUGGESTED = ("system", "user", "assistant", "human", "gpt", "tool", "function_call")
-NAMES = {"role": "content", "from": "value", "speaker": "text"}
+NAMES = {
+    "role": ("content", "parts"), "from": ("value",), "speaker": ("text",), "author": ("content",),
+}  # fmt: skip
+"""Who speaks, and what is said."""
+PAIRS = (
+    ("input", "output"), ("human", "assistant"), ("question", "answer"), ("instruction", "output"),
+    ("prompt", "response"),
+)  # fmt: skip
+"""A question and its answer as one entry."""
 WEIGHTS = ("weight", "loss_weight", "train", "training", "loss")
 TURN_FIELDS = frozenset(
-    [*NAMES, *NAMES.values(), *WEIGHTS, "tool_calls", "function_call", "tool_call_id", "name"]
-)
+    [
+        *NAMES, *(said for names in NAMES.values() for said in names), *WEIGHTS,
+        *(name for pair in PAIRS for name in pair), "system",
+        "tool_calls", "function_call", "tool_call_id", "name",
+    ]
+)  # fmt: skip
+SIDES: tuple[Role, Role] = ("user", "assistant")
 EMPTY_CODES: dict[Role, str] = {"assistant": "empty_answer"}
 
 
 def read_turns(turns: Any, path: Path) -> list[Turn]:
-    """The messages of a list of turns; a turn that is only a call joins the answer before it.
-    Raises Unfit."""
+    """The messages of a list of turns, of pairs, or of texts that take turns; a turn that is only a
+    call joins the answer before it. Raises Unfit."""
     if not isinstance(turns, list):
         what = f"'{path[-1]}' is {type_name(turns)}, expected a list of turns"
         raise Unfit(path, "type", what, "write a list")
+    if turns and all(isinstance(turn, str) for turn in turns):
+        return [((*path, at), Message(SIDES[at % 2], said)) for at, said in enumerate(turns)]
     made: list[Turn] = []
     for at, turn in enumerate(turns):
         place = (*path, at)
-        message, only_calls = read_turn(turn, place)
+        pair = _pair(turn)
+        if pair:
+            made += _read_pair(turn, pair, place, first=not made)
+            continue
+        messages, only_calls = read_turn(turn, place)
         if only_calls and made and made[-1][1].role == "assistant":
-            made[-1] = (made[-1][0], _joined(made[-1][1], message, place))
+            made[-1] = (made[-1][0], _joined(made[-1][1], messages[0], place))
         else:
-            made.append((place, message))
+            made += [(place, message) for message in messages]
     return made
 
 
-def read_turn(turn: Any, path: Path) -> tuple[Message, bool]:
-    """One turn, and whether it is a call and nothing else. Raises Unfit."""
+def read_turn(turn: Any, path: Path) -> tuple[list[Message], bool]:
+    """The messages of one turn (several where it holds several results), and whether it is a call
+    and nothing else. Raises Unfit."""
     if not isinstance(turn, dict):
         what = f"the turn is {type_name(turn)}, expected an object"
         raise Unfit(path, "type", what, 'write {"role": …, "content": …}')
@@ -65,17 +94,59 @@ def read_turn(turn: Any, path: Path) -> tuple[Message, bool]:
     if speaker not in turn:
         raise _missing(turn, speaker, path)
     role, only_calls = _role(turn[speaker], (*path, speaker))
-    said = NAMES[speaker]
+    said = next((name for name in NAMES[speaker] if name in turn), NAMES[speaker][0])
     trained = _trained(turn, role, path)
     if only_calls:
         if said not in turn:
             raise _missing(turn, said, path)
         calls = read_function_call(turn[said], (*path, said))
-        return Message(role, "", trained, calls), True
+        return [Message(role, "", trained, calls)], True
     calls = _calls(turn, role, path)
-    content = _content(turn, said, role, path, calls=bool(calls))
     name, answers = (_name(turn, field, path) for field in ("name", "tool_call_id"))
-    return Message(role, content, trained, calls, name, answers), False
+    held = _content(turn, said, role, path, calls=bool(calls))
+    if held.calls:
+        calls = _calls_of_parts(held.calls, role, (*path, said), calls)
+    elif role == "assistant" and not calls and (worded := calls_in(held.text)):
+        held.text, calls = worded[0], read_calls(worded[1], (*path, said))
+    if role == "tool" and not held.results:
+        return [
+            Message(role, text, None, "", name, answers) for text in results_in(held.text)
+        ], False
+    messages = held.results
+    if held.text or not messages:
+        messages = [*messages, Message(role, held.text, trained, calls, name, answers)]
+    return messages, False
+
+
+def _pair(turn: Any) -> tuple[str, str] | None:
+    """The names of a question and its answer in one entry that says not who speaks."""
+    if not isinstance(turn, dict) or any(name in turn for name in NAMES):
+        return None
+    return next((pair for pair in PAIRS if pair[0] in turn and pair[1] in turn), None)
+
+
+def _read_pair(
+    turn: dict[str, Any], pair: tuple[str, str], path: Path, *, first: bool
+) -> list[Turn]:
+    """Question and answer, behind the system text that the first entry may have."""
+    turns = [
+        ((*path, name), Message(role, read_text(turn[name], (*path, name))))
+        for role, name in zip(SIDES, pair, strict=True)
+    ]
+    system = turn.get("system")
+    if system and first:
+        turns.insert(0, (path, Message("system", read_text(system, (*path, "system")))))
+    elif system:
+        what = "a system text in an entry that is not the first"
+        raise Unfit((*path, "system"), "order", what, "put it into the first")
+    return turns
+
+
+def _calls_of_parts(given: list[dict[str, Any]], role: Role, path: Path, calls: str) -> str:
+    if role != "assistant" or calls:
+        what = f"a call among the parts of a {role} turn" if not calls else "calls in two places"
+        raise Unfit(path, "tools", what, "let the assistant call, in one place")
+    return read_calls(given, path)
 
 
 def _joined(answer: Message, call: Message, path: Path) -> Message:
@@ -114,10 +185,10 @@ def _calls(turn: dict[str, Any], role: Role, path: Path) -> str:
     return read(turn[found[0]], (*path, found[0]))
 
 
-def _content(turn: dict[str, Any], said: str, role: Role, path: Path, *, calls: bool) -> str:
+def _content(turn: dict[str, Any], said: str, role: Role, path: Path, *, calls: bool) -> Said:
     content = turn.get(said)
     if content is None and calls:
-        return ""
+        return Said()
     if said not in turn:
         raise _missing(turn, said, path)
     place = (*path, said)
@@ -125,25 +196,8 @@ def _content(turn: dict[str, Any], said: str, role: Role, path: Path, *, calls: 
         code = EMPTY_CODES.get(role, "empty_prompt")
         raise Unfit(place, code, f"'{said}' is null", "write the text, or delete the row")
     if isinstance(content, list):
-        return "".join(_part(part, (*place, at)) for at, part in enumerate(content))
-    return read_text(content, place)
-
-
-def _part(part: Any, path: Path) -> str:
-    """The text of one typed part: {"type": "text", "text": …} (or "value")."""
-    if not isinstance(part, dict):
-        what = f"a part is {type_name(part)}, expected an object"
-        raise Unfit(path, "type", what, 'write {"type": "text", "text": …}')
-    kind = part.get("type", "text")
-    if kind != "text":
-        what = f'a part of type "{str(kind)[:30]}": only text is trained on'
-        raise Unfit(path, "unsupported", what, "leave this row out")
-    text = part.get("text")
-    text = part.get("value") if text is None else text
-    if not isinstance(text, str):
-        what = f"a part's text is {type_name(text)}, expected text"
-        raise Unfit(path, "type", what, "write it as text")
-    return text
+        return read_parts(content, place)
+    return Said(read_text(content, place))
 
 
 def _trained(turn: dict[str, Any], role: Role, path: Path) -> bool | None:

@@ -9,7 +9,16 @@ from typing import Any
 from engine.data.containers.json_lines import type_name
 from engine.data.containers.record import Path
 
-__all__ = ["Path", "Unfit", "nearest", "optional_text", "read_answer", "read_flag", "read_text"]
+__all__ = [
+    "Path",
+    "Unfit",
+    "nearest",
+    "optional_text",
+    "read_answer",
+    "read_answer_at",
+    "read_flag",
+    "read_text",
+]
 
 
 @dataclass
@@ -38,10 +47,14 @@ def optional_text(value: dict[str, Any], name: str) -> str:
 
 
 def read_answer(value: dict[str, Any], name: str) -> str:
-    if value[name] is None:
-        what = f"'{name}' is null"
-        raise Unfit((name,), "empty_answer", what, "write the answer, or delete the row")
-    return read_text(value[name], (name,))
+    return read_answer_at(value[name], (name,))
+
+
+def read_answer_at(given: Any, path: Path) -> str:
+    if given is None:
+        what = f"'{path[-1]}' is null"
+        raise Unfit(path, "empty_answer", what, "write the answer, or delete the row")
+    return read_text(given, path)
 
 
 def as_flag(value: Any) -> bool | None:

@@ -17,15 +17,22 @@ from engine.data.shapes.declared import Content, Shape
 from engine.data.shapes.instruction import system_turn
 from engine.data.shapes.known import SHAPES
 from engine.data.shapes.order import check_filled
-from engine.data.shapes.unfit import nearest, read_answer, read_text
+from engine.data.shapes.unfit import nearest, read_answer_at, read_text
 from engine.errors import Problem
 
 ACCEPTED = (
     "alpaca (instruction, output), messages (role, content), sharegpt (conversations: from, value), "
     "prompt/completion, question/answer, text and the like"
 )
-PROMPT_WORDS = ("instruction", "question", "prompt", "query", "problem", "input")
-"""`input` comes last: beside another question it is material, not the question."""
+PROMPT_WORDS = (
+    "instruction", "question", "prompt", "query", "problem", "inputs", "input", "source", "article",
+    "document", "sentence", "text", "content", "docstring",
+)  # fmt: skip
+"""`input` comes late: beside another question it is material, not the question."""
+GUESSED_ANSWERS = (
+    *ANSWER_WORDS, "targets", "answers", "responses", "solutions", "summary", "highlights", "code", "sql",
+    "label", "text",
+)  # fmt: skip
 SYSTEM_WORDS = ("system", "persona", "description")
 """Not `context`, which is material beside the question wherever there is one."""
 SHOWN_ROWS, SHOWN_CHARACTERS = 5, 2000
@@ -39,12 +46,35 @@ class UnknownShape(Problem):
 
     def __init__(self, where: str, what: str, fix: str, sample: Sequence[Record] = ()) -> None:
         super().__init__(where, what, fix)
-        self.columns = list(dict.fromkeys(name for record in sample for name in record.value))
+        self.columns = columns_of(sample)
         self.guess = guess(self.columns)
         self.rows = [
-            {name: _shown(value) for name, value in record.value.items()}
+            {name: _shown(column_value(record.value, name)[0]) for name in columns_of([record])}
             for record in sample[:SHOWN_ROWS]
         ]
+
+
+def columns_of(sample: Iterable[Record]) -> list[str]:
+    """The fields found; those of an object inside a record as `outer.inner`."""
+    found: dict[str, None] = {}
+    for record in sample:
+        for name, value in record.value.items():
+            inner = [f"{name}.{each}" for each in value] if isinstance(value, dict) else []
+            found.update(dict.fromkeys(inner or [name]))
+    return list(found)
+
+
+def column_value(value: dict[str, Any], name: str) -> tuple[Any, tuple[str, ...]]:
+    """What a record has under a column of `columns_of`, and the way there; null where it has
+    nothing."""
+    if name in value:
+        return value[name], (name,)
+    for at in (at for at, mark in enumerate(name) if mark == "."):
+        outer, inner = name[:at], name[at + 1 :]
+        held = value.get(outer)
+        if isinstance(held, dict) and inner in held:
+            return held[inner], (outer, inner)
+    return None, (name.split(".")[0],)
 
 
 def unknown(path: str, sample: Sequence[Record]) -> UnknownShape:
@@ -63,7 +93,11 @@ def meant(found: list[str]) -> str | None:
     for shape in SHAPES:
         if shape.refusal or shape.name == "text":
             continue
-        near = {names[0]: _near(names, found) for names in shape.needed}
+        told_by_value = {name for name, _ in shape.kinds}
+        near = {
+            names[0]: _near([name for name in names if name not in told_by_value], found)
+            for names in shape.needed
+        }
         if all(near.values()):
             changes = [
                 f'"{old}" to "{name}"' for name, old in near.items() if old not in shape.fields
@@ -73,12 +107,17 @@ def meant(found: list[str]) -> str | None:
     return None
 
 
+def names_answer(columns: Sequence[str]) -> bool:
+    """Is there a column whose name says that it holds an answer?"""
+    return _column(ANSWER_WORDS, columns) is not None
+
+
 def guess(columns: Sequence[str]) -> dict[str, str | None]:
     """Which column is probably the prompt, the answer, the system text; each at most once."""
     left = list(columns)
     found: dict[str, str | None] = {}
     for part, words in (
-        ("answer", ANSWER_WORDS),
+        ("answer", GUESSED_ANSWERS),
         ("prompt", PROMPT_WORDS),
         ("system", SYSTEM_WORDS),
     ):
@@ -91,7 +130,9 @@ def guess(columns: Sequence[str]) -> dict[str, str | None]:
 
 def mapped(columns: Mapping[str, str], sample: Iterable[Record]) -> Shape:
     """A shape of the named columns. Raises Problem for a column that the data does not have."""
-    there = list(dict.fromkeys(name for record in sample for name in record.value))
+    sample = list(sample)
+    there = columns_of(sample)
+    there += [name for record in sample for name in record.value if name not in there]
     for part in ("prompt", "answer"):
         if not columns.get(part):
             knob = f"data.{part}_column"
@@ -102,26 +143,42 @@ def mapped(columns: Mapping[str, str], sample: Iterable[Record]) -> Shape:
             shown = ", ".join(f'"{each[:40]}"' for each in there[:12])
             fix = f'did you mean "{near}"?' if near else f"name one of {shown}"
             raise Problem(f"data.{part}_column", f'the data has no column "{name[:40]}"', fix)
-    optional = (columns["system"],) if columns.get("system") else ()
-    needed = ((columns["prompt"],), (columns["answer"],))
+    outer = {part: _outer(name, sample) for part, name in columns.items() if name}
+    optional = (outer["system"],) if "system" in outer else ()
+    needed = ((outer["prompt"],), (outer["answer"],))
     return Shape(MAPPED, needed, optional, partial(_by_columns, dict(columns)))
 
 
 def _by_columns(columns: dict[str, str], value: dict[str, Any]) -> Content:
-    prompt, answer = columns["prompt"], columns["answer"]
+    prompt, prompt_path = column_value(value, columns["prompt"])
+    answer, answer_path = column_value(value, columns["answer"])
     turns = [
-        ((prompt,), Message("user", read_text(value[prompt], (prompt,)))),
-        ((answer,), Message("assistant", read_answer(value, answer))),
+        (prompt_path, Message("user", read_text(prompt, prompt_path))),
+        (answer_path, Message("assistant", read_answer_at(answer, answer_path))),
     ]
     check_filled(turns)
-    system = system_turn(value, columns["system"]) if columns.get("system") else ()
-    return Content((*system, *(message for _, message in turns)))
+    if not columns.get("system"):
+        return Content(tuple(message for _, message in turns))
+    system, path = column_value(value, columns["system"])
+    before = system_turn({path[-1]: system}, path[-1])
+    return Content((*before, *(message for _, message in turns)))
+
+
+def _outer(name: str, sample: Sequence[Record]) -> str:
+    """The field of the record that holds the column."""
+    return next(
+        (way[0] for r in sample if (way := column_value(r.value, name)[1])[0] in r.value), name
+    )
 
 
 def _near(names: Sequence[str], found: list[str]) -> str | None:
-    """The field found that one of `names` was probably written as."""
+    """The field found that one of `names` was probably written as; None where several may be."""
     exact = next((name for name in names if name in found), None)
-    return exact or next((near for name in names if (near := nearest(name, found))), None)
+    near = exact or next((near for name in names if (near := nearest(name, found))), None)
+    if near is None or exact:
+        return near
+    others = [name for name in found if name != near]
+    return None if any(nearest(name, others) for name in names) else near
 
 
 def _column(words: Sequence[str], columns: Sequence[str]) -> str | None:
