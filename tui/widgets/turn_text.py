@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
 
 from rich.text import Text
 from textual import events
@@ -115,12 +114,3 @@ class TurnText(TextArea):
     def action_copy(self) -> None:
         if text := self.selected_text:
             self.app.copy_to_clipboard(clean(self._stand_ins.back(text)))
-
-
-def as_messages(turns: list[tuple[dict[str, Any], str, str]]) -> list[dict[str, Any]]:
-    """Messages of (what the turn was, its role, its text); the rest of a turn stays with its role."""
-    found = []
-    for was, role, text in turns:
-        rest = was if was.get("role") == role else {}
-        found.append({**rest, "role": role, "content": text})
-    return found
