@@ -15,10 +15,10 @@ from textual.widgets import Static, TextArea
 from engine.errors import Problem
 from engine.text import clean
 from tui import keys
-from tui.focus import focus
 from tui.screens.unsaved import Answer, Unsaved
 from tui.widgets.hints import Hints
 from tui.widgets.turn import NEW_TOOLS, Turn, Written, tools_text
+from tui.widgets.turn_text import write_in
 
 ROLES = ("system", "user", "assistant", "tool")
 DRAFT_EVERY = 1.0
@@ -67,7 +67,7 @@ class Editor(Screen[Written | None], inherit_bindings=False):
         if turns := self.turns:
             answers = [turn for turn in turns if turn.role == "assistant"]
             empty = not any(turn.text.text for turn in turns)  # a new row begins with its question
-            focus(turns[0].text if empty else (answers or turns)[-1].text)
+            write_in(turns[0].text if empty else (answers or turns)[-1].text)
         self.set_interval(DRAFT_EVERY / 2, self._send_draft)
 
     def on_unmount(self) -> None:
@@ -113,7 +113,7 @@ class Editor(Screen[Written | None], inherit_bindings=False):
         texts += [text for turn in self.turns for text in turn.texts]
         at = next((n for n, text in enumerate(texts) if text.has_focus), 0)
         if texts:
-            focus(texts[(at + by) % len(texts)])
+            write_in(texts[(at + by) % len(texts)])
 
     async def action_calls(self) -> None:
         """Room for the calls of this answer."""
@@ -121,7 +121,7 @@ class Editor(Screen[Written | None], inherit_bindings=False):
         if turn.role != "assistant":
             self.notify("Only an answer calls tools", severity="warning", markup=False)
             return
-        focus(await turn.add_calls())
+        write_in(await turn.add_calls())
         self._draft_waits = True
 
     async def action_tools(self) -> None:
@@ -130,7 +130,7 @@ class Editor(Screen[Written | None], inherit_bindings=False):
             self.tools = tools_text(NEW_TOOLS)
             await self.query_one("#editor-turns").mount(self.tools, before=0)
             self._draft_waits = True
-        focus(self.tools.text)
+        write_in(self.tools.text)
 
     async def action_add_turn(self) -> None:
         """A turn below this one; after a question comes an answer."""
@@ -141,7 +141,7 @@ class Editor(Screen[Written | None], inherit_bindings=False):
         self.turns.insert(self._current + 1 if turns else 0, turn)
         await self.query_one("#editor-turns").mount(turn, after=before)
         self._draft_waits = True
-        focus(turn.text)
+        write_in(turn.text)
 
     def action_remove_turn(self) -> None:
         turns = self.turns
@@ -149,7 +149,7 @@ class Editor(Screen[Written | None], inherit_bindings=False):
             self.notify("A row has at least one turn", severity="warning", markup=False)
             return
         at = self._current
-        focus(turns[at - 1 if at else 1].text)
+        write_in(turns[at - 1 if at else 1].text)
         turns.pop(at).remove()  # not awaited: the key comes out of the text that goes
         self._draft_waits = True
 
@@ -168,7 +168,7 @@ class Editor(Screen[Written | None], inherit_bindings=False):
             try:
                 place.read()
             except Problem:
-                focus(place.text)
+                write_in(place.text)
                 return
         self._draft_waits = False
         tools = self.tools.read() if self.tools else ""

@@ -19,11 +19,10 @@ from textual.widgets import Static, TextArea
 from engine.errors import Cancelled, Problem
 from engine.text import clean
 from tui import keys
-from tui.focus import focus
 from tui.screens.unsaved import Answer as Leaving
 from tui.screens.unsaved import Unsaved
 from tui.widgets.hints import Hints
-from tui.widgets.turn_text import TurnText
+from tui.widgets.turn_text import TurnText, write_in
 
 if TYPE_CHECKING:
     from engine.desk.client import Call, Desk
@@ -80,7 +79,7 @@ class RecordEditor(Screen[Answer | None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         if self._given:
-            focus(self.text)
+            write_in(self.text)
             self._point_at(1, int(self._record["column"]))
         self.set_interval(DRAFT_EVERY / 2, self._send_draft)
 

@@ -33,6 +33,7 @@ class JsonText(Vertical):
 
     DEFAULT_CSS = """
     JsonText { height: auto; }
+    VerticalScroll > JsonText { margin-bottom: 1; }
     JsonText > .json-said { height: 1; color: $quiet; }
     JsonText > .json-fault { height: auto; color: $error; display: none; }
     """
@@ -44,6 +45,7 @@ class JsonText(Vertical):
         self._given, self._said, self._read, self._held = given, said, read, held
         self._first = laid_out(given)
         self.text = TurnText(self._first)
+        self.text.move_cursor((0, 0))
 
     def compose(self) -> ComposeResult:
         yield Static(self._said, classes="json-said", markup=False)
