@@ -158,12 +158,23 @@ def answer(given: Mapping[str, Any]) -> Answer:
     return Answer(given["text"], given["tokens"], given["seconds"], given["stopped"])
 
 
-def held_out(result: Mapping[str, Any]) -> list[Prompt]:
-    """The prompts of the held-out rows, as the desk gives them."""
+def held_out(result: Mapping[str, Any], before: int = 0) -> list[Prompt]:
+    """The prompts of some held-out rows, as the desk gives them; `before` counts those that came before."""
     return [
         prompt_of(given, given.get("reference") or "", number)
-        for number, given in enumerate(result["prompts"], start=1)
+        for number, given in enumerate(result["prompts"], start=before + 1)
     ]
+
+
+def all_held_out(desk: Desk, run: str) -> list[Prompt]:
+    """The prompts of every held-out row of a run, fetched a page at a time."""
+    found: list[Prompt] = []
+    start, total = 0, 1
+    while start < total:
+        page = desk.call("held_out", run=run, start=start).result()
+        found += held_out(page, len(found))
+        start, total = start + int(page["most"]), int(page["total"])
+    return found
 
 
 def prompt_of(given: Mapping[str, Any], reference: str, number: int) -> Prompt:

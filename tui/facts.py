@@ -21,6 +21,7 @@ SEVERITIES = {
     "info": ("•", "note", "bold"),
 }
 """Of each severity: its glyph, its word and its style, the worst first."""
+STATES = {"edited": "edited", "excluded": "left out", "set_aside": "set aside"}
 
 
 def title(summary: Summary) -> str:
@@ -120,18 +121,27 @@ def _changes(summary: Summary) -> list[Content]:
         found.append(Content.assemble(("edits ", "$quiet"), told, undo))
     draft = summary.get("draft")
     if draft:
-        index = draft.get("index")
-        which = f"row {index + 1:,}" if isinstance(index, int) and index >= 0 else "a new row"
-        words = f"{which} is half written"
+        words = _half_done(draft)
         found.append(
             Content.assemble(("draft ", "$quiet"), words, ("   d goes on with it", "$quiet"))
         )
     return found
 
 
+def _half_done(draft: dict[str, Any]) -> str:
+    if "record" in draft:
+        return f"record {draft['record']:,} is half mended"
+    index = draft.get("index")
+    which = f"row {index + 1:,}" if isinstance(index, int) and index >= 0 else "a new row"
+    return f"{which} is half written"
+
+
 def edited(edits: dict[str, Any]) -> str:
     """`3 changed, 1 added, 1 left out`; empty when nothing was."""
-    words = (("changed", "changed"), ("added", "added"), ("excluded", "left out"))
+    words = (
+        ("changed", "changed"), ("mended", "mended"), ("added", "added"), ("excluded", "left out"),
+        ("dropped", "faulty left out"),
+    )  # fmt: skip
     return ", ".join(f"{edits[key]:,} {word}" for key, word in words if edits.get(key))
 
 
@@ -141,7 +151,7 @@ def _checks(summary: Summary, width: int) -> list[Content]:
     if not problems and not summary.get("checks"):
         return [Content.assemble(("checks ", "$quiet"), "✓ nothing found")]
     lines = [_fitting(summary, width)]
-    if problems:
+    if problems and problems[0]["first"]:
         path = str(summary["path"])
         first = str(problems[0]["first"]).replace(path, Path(path).name, 1).partition(". Fix: ")[0]
         lines.append(Content.assemble(("first  ", "$quiet"), clean(first, 160, lines=False)))
@@ -217,7 +227,8 @@ def row_head(
     if row["tokens"] is not None:
         words.append(f"{row['tokens']:,} tokens, {row['labels']:,} learned")
     if row.get("edited"):
-        words.append("changed" if row["line"] else "added")
+        kind = "mended" if row.get("mended") else "changed" if row["line"] else "added"
+        words.append(kind)
     cut = " · ✗ cut" if row["truncated"] else ""
     known = titles or {}
     found = [known.get(str(code), clean(code, 40, lines=False)) for code in row.get("checks") or []]
@@ -239,6 +250,8 @@ def filtered(summary: Summary, where: dict[str, Any], side: Side, total: int | N
     if "check" in where:
         code = str(where["check"])
         words.append(f"check: {check_titles(summary).get(code, clean(code, 40, lines=False))}")
+    if "state" in where:
+        words.append(STATES.get(str(where["state"]), ""))
     low, high = where.get("min_tokens"), where.get("max_tokens")
     if low is not None and high is not None:
         words.append(f"{low:,} to {high:,} tokens")

@@ -29,6 +29,7 @@ PHASES = {
     "converting": "converting the starter model (once)",
     "loading": "loading the model",
     "reading": "reading rows",
+    "searching": "searching",
     "tokenizing": "tokenizing",
     "planning": "planning",
     "compiling": "compiling",
@@ -53,7 +54,7 @@ class Progress:
 
     @property
     def words(self) -> str:
-        """`downloading the starter model 34 of 92 MB`, `tokenizing 120 of 300`."""
+        """`downloading the starter model 34 of 92 MB`, `tokenizing 1,200 of 30,000 · 240/s · 2m00s left`."""
         name = PHASES.get(self.phase, clean(self.phase, 60, lines=False))
         if not self.total:
             return f"{name} {self.done:,}" if self.done else name
@@ -61,7 +62,15 @@ class Progress:
             return f"{name} {self.done // 1_000_000} of {self.total // 1_000_000} MB"
         if self.phase == "reading":  # bytes of a file, rows of a data set of the hub
             return f"{name} {100 * self.done // self.total}%{self._left}"
-        return f"{name} {self.done:,} of {self.total:,}{self._left}"
+        return f"{name} {self.done:,} of {self.total:,}{self._rate}{self._left}"
+
+    @property
+    def _rate(self) -> str:
+        """` · 1,200/s`, once that can be told."""
+        if self.seconds < TELLING or not 0 < self.done < self.total:
+            return ""
+        rate = self.done / self.seconds
+        return f" · {rate:,.0f}/s" if rate >= 10 else f" · {rate:.1f}/s"
 
     @property
     def _left(self) -> str:

@@ -113,14 +113,14 @@ class DataWork:
         conversation."""
         place = self._index(index)
         row = self.data.rows[place]
-        changed = checked(messages, f"row {row.number}", raw=row.raw)
+        changed = checked(messages, f"row {row.number}", tools or "", raw=row.raw)
         return self.edited(task, lambda edits: edits.change(self.key(place), changed, tools))
 
     def add(
         self, task: Task, messages: list[dict[str, Any]], tools: str | None = None
     ) -> dict[str, Any]:
         """Add a row behind the others."""
-        added = checked(messages, "the new row")
+        added = checked(messages, "the new row", tools or "")
         return self.edited(task, lambda edits: edits.add(added, tools))
 
     def exclude(self, task: Task, indexes: list[int]) -> dict[str, Any]:
@@ -243,7 +243,9 @@ class DataWork:
         self.dataset = dataset
 
 
-def checked(tree: list[dict[str, Any]], where: str, *, raw: bool = False) -> tuple[Message, ...]:
+def checked(
+    tree: list[dict[str, Any]], where: str, tools: str = "", *, raw: bool = False
+) -> tuple[Message, ...]:
     """The messages of an edited row. Raises Problem for what could not be trained on."""
     from engine.data.shapes.chat import parse_messages
     from engine.data.shapes.unfit import Unfit
@@ -253,7 +255,7 @@ def checked(tree: list[dict[str, Any]], where: str, *, raw: bool = False) -> tup
         messages = messages_from_json(tree)
         if raw:
             return messages
-        record = record_of(Row(0, 0, messages), "messages")
+        record = record_of(Row(0, 0, messages, tools), "messages")
         content = parse_messages(record)
     except Unfit as unfit:
         raise Problem(where, unfit.what, unfit.fix) from unfit

@@ -68,7 +68,7 @@ class RecordWork:
         if messages is None:
             held = self._faulty.read(number, text)
         else:
-            held = Held(checked(messages, f"record {number}"), tools)
+            held = Held(checked(messages, f"record {number}", tools), tools)
         return self._work.edited(task, lambda edits: edits.mend(key, held))
 
     def drop_records(self, task: Task, numbers: list[int]) -> dict[str, Any]:

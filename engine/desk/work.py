@@ -133,8 +133,8 @@ class Work:
     def held_out(
         self, task: Task, run: str | None = None, start: int = 0, count: int = MOST_PROMPTS
     ) -> dict[str, Any]:
-        """Some held-out rows of a run, or of the data opened last, as prompts with their references; `total`
-        counts all of them."""
+        """Some held-out rows of a run, or of the data opened last, as prompts with their references: at most
+        `most` at once; `total` counts all of them."""
         from engine.data.frozen import frozen_count, frozen_rows
 
         count = min(count, MOST_PROMPTS)
@@ -149,6 +149,7 @@ class Work:
             total = len(places)
         return {
             "total": total,
+            "most": count,
             "prompts": [
                 {
                     "index": place,

@@ -148,7 +148,7 @@ def test_a_desk_that_dies_says_so_and_comes_back_once(desk: Desk) -> None:
     assert len({id(call._connection) for call in asked}) == 1
     assert process_of(desk) is not died
     for call in asked:
-        assert call.result(600) == {"prompts": [], "total": 0}
+        assert call.result(600) == {"prompts": [], "total": 0, "most": 500}
     with pytest.raises(Problem, match="open the data again"):
         desk.call("rows", start=0, count=1).result(600)
 

@@ -48,7 +48,14 @@ SUMMARY: dict[str, Any] = {
         "edges": [55, 60, 65, 70, 75, 80, 85, 90, 95, 100, 105],
         "counts": [12, 40, 61, 58, 46, 38, 22, 14, 6, 3],
     },
-    "edits": {"changed": 0, "added": 0, "excluded": 0, "undo": False},
+    "edits": {
+        "changed": 0,
+        "mended": 0,
+        "added": 0,
+        "excluded": 0,
+        "dropped": 0,
+        "undo": False,
+    },
     "mapping": None,
     "draft": None,
     "system": "You sort support tickets.",
@@ -222,6 +229,14 @@ class FakeDesk:
     closed: bool = False
     part: dict[str, Any] | None = None
     """What can be looked at while the data is still being opened."""
+    page: int = 500
+    """How many held-out rows one answer holds."""
+    record: dict[str, Any] = field(default_factory=dict)
+    """What is otherwise with a faulty record."""
+    record_problem: Problem | None = None
+    """What mended text is refused with."""
+    searched: bool = True
+    """Whether all rows were looked at for words; until `search` is let go, only the first ten were."""
     change_problem: Problem | None = None
     """What every change is refused with."""
 
@@ -282,18 +297,81 @@ class FakeDesk:
                     raise self.prepare_problem
                 return {"id": self.run.name, "path": str(self.run)}
             case "held_out":
-                return {"prompts": [_prompt(n, row) for n, row in enumerate(self._side("eval"))]}
+                return self._held_out(**given)
             case "answers":
                 return _answers(given, on_item)
+            case "place":
+                return self._place(**given)
+            case "find":
+                return self._find(**given)
+            case "search":
+                return self._search(on_item, **given)
+            case "record":
+                return self._record(given["number"])
+            case "read_record":
+                if self.record_problem:
+                    raise self.record_problem
+                return {}
             case "tokens":
                 return {"tokens": _tokens(self.rows[given["index"]])}
-            case "edit" | "add" | "exclude" | "restore" | "undo" | "remedy":
+            case (
+                "edit"
+                | "add"
+                | "exclude"
+                | "restore"
+                | "undo"
+                | "remedy"
+                | "mend_record"
+                | "drop_records"
+            ):
                 if self.change_problem:
                     raise self.change_problem
                 return self._change(name, given)
             case "save_as":
                 return {"path": given["path"], "rows": len(self._side(given["side"]))}
         return {}
+
+    def _place(
+        self, number: int, side: str | None = None, where: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        numbers = [row["number"] for row in self._meeting(side, where or {})]
+        return {"place": next((at for at, each in enumerate(numbers) if each >= number), None)}
+
+    def _find(
+        self, text: str, after: int, by: int, side: str | None, where: dict[str, Any]
+    ) -> dict[str, Any]:
+        rows = self._meeting(side, where)
+        ring = [(after + by * step) % len(rows) for step in range(1, len(rows) + 1)]
+        holding = (at for at in ring if _holds(rows[at], text))
+        return {"place": next(holding, None)}
+
+    def _search(
+        self,
+        on_item: Callable[[dict[str, Any]], None] | None,
+        side: str | None,
+        where: dict[str, Any],
+    ) -> dict[str, Any]:
+        self.searched = True
+        return {"total": len(self._meeting(side, where))}
+
+    def _record(self, number: int) -> dict[str, Any]:
+        return {
+            "number": number,
+            "path": "/data/tickets.jsonl",
+            "line": number,
+            "column": 42,
+            "what": "a string is not closed",
+            "fix": "add the quote",
+            "text": f'{{"instruction": "q{number}", "output": "half}}',
+            "header": [],
+            "as_row": True,
+            **self.record,
+        }
+
+    def _held_out(self, run: str | None = None, start: int = 0) -> dict[str, Any]:
+        prompts = [_prompt(n, row) for n, row in enumerate(self._side("eval"))]
+        some = prompts[start : start + self.page]
+        return {"prompts": some, "total": len(prompts), "most": self.page}
 
     def _change(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
         """Do what is asked to the rows, and count anew."""
@@ -304,6 +382,8 @@ class FakeDesk:
         match name:
             case "edit":
                 self._put(given["index"], given["messages"])
+            case "mend_record" | "drop_records":
+                self._mend(name, given)
             case "add":
                 self.rows.append({**row_view(len(self.rows) + 1), "line": 0, "checks": []})
                 self._put(len(self.rows) - 1, given["messages"])
@@ -316,6 +396,20 @@ class FakeDesk:
                     if given["action"] == "drop" and given["check"] in row["checks"]:
                         row["excluded"] = True
         return self._counted()
+
+    def _mend(self, name: str, given: dict[str, Any]) -> None:
+        """The record counts no more; one that was mended is a row."""
+        numbers = given.get("numbers") or [given["number"]]
+        if name == "mend_record":
+            self.rows.append({**row_view(len(self.rows) + 1), "edited": True, "mended": True})
+        problems = []
+        for each in self.summary["problems"]:
+            kept = [at for at, number in enumerate(each["rows"]) if number not in numbers]
+            count = each["count"] - len(each["rows"]) + len(kept)
+            listed = {name: [each[name][at] for at in kept] for name in ("rows", "places")
+                      if name in each}  # fmt: skip
+            problems.append({**each, **listed, "count": count})
+        self.summary = {**self.summary, "problems": [p for p in problems if p["count"]]}
 
     def _put(self, index: int, messages: list[dict[str, Any]]) -> None:
         texts = {message["role"]: message["content"] for message in messages}
@@ -358,15 +452,27 @@ class FakeDesk:
     def _rows(
         self, start: int, count: int, side: str | None = None, where: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        asked = where or {}
-        found = [
+        found = self._meeting(side, where or {})
+        left = 0
+        if (where or {}).get("text") and not self.searched:
+            found = [row for row in found if row["number"] <= 10]
+            left = len(self.rows) - 10
+        return {"rows": found[start : start + count], "total": len(found), "left": left}
+
+    def _meeting(self, side: str | None, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
             row
             for row in self._side(side)
-            if asked.get("text", "").casefold() in f"{row['user']}\n{row['answer']}".casefold()
+            if _holds(row, asked.get("text", ""))
             and ("check" not in asked or asked["check"] in row["checks"])
             and asked.get("min_tokens", 0) <= row["tokens"] <= asked.get("max_tokens", 10**9)
-        ]
-        return {"rows": found[start : start + count], "total": len(found)}
+            and asked.get("state") in (None, *(["excluded"] if row["excluded"] else []),
+                                       *(["edited"] if row["edited"] else []))
+        ]  # fmt: skip
+
+
+def _holds(row: dict[str, Any], text: str) -> bool:
+    return text.casefold() in f"{row['user']}\n{row['answer']}".casefold()
 
 
 def _tokens(row: dict[str, Any]) -> list[list[Any]]:

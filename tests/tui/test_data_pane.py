@@ -13,7 +13,8 @@ from tests.tui.fake_desk import PROBLEMS, SUMMARY, FakeDesk, row_view, with_chec
 from tests.tui.opened import NARROW, WIDE, opened
 from tui import facts
 from tui.panes.data import DataPane
-from tui.rows import PIECE, RowStore, _round
+from tui.rows import PIECE, RowStore
+from tui.state import Progress
 from tui.widgets.field import Field
 from tui.widgets.row_text import lay_out
 
@@ -132,19 +133,85 @@ def test_a_number_means_the_row_in_the_file_or_the_next_there_is() -> None:
     assert [store.with_number(n) for n in (1, 2, 4, 8, 9, 13, 14)] == [0, 0, 2, 3, 4, 4, None]
 
 
-def test_a_search_can_be_stopped() -> None:
-    store = RowStore(FakeDesk())  # type: ignore[arg-type]
-    assert store.with_text("ticket 300", 0, lambda done, total: done < 200) is None
-    assert store.with_text("ticket 300", 0, lambda done, total: True) == 299
+async def test_a_search_for_words_says_how_far_it_is_and_can_be_stopped() -> None:
+    desk = FakeDesk(hold={"find"})
+    async with opened(desk=desk) as bench:
+        pane = bench.app.bench.query_one(DataPane)
+        await bench.press("slash")
+        bench.app.screen.query_one("#find", Field).value = "camera"
+        await bench.press("enter", "j", "j")
+        assert "▸ 3 of 300" in bench.text()  # rows can be looked at meanwhile
+        pane._show_find(Progress("searching", 120_000, 1_000_000, 2.0))
+        await bench.settle()
+        assert "searching 120,000 of 1,000,000" in bench.text()
+        await bench.press("escape")
+        assert "The search was dropped" in bench.toasts()
+        desk.let_go("find")
+        await bench.settle()
+        assert "▸ 3 of 300" in bench.text()
+        assert "1 data · alpaca · 300 rows" in bench.text()
+
+
+async def test_rows_of_a_filter_are_shown_as_they_are_found() -> None:
+    desk = FakeDesk(hold={"search"}, searched=False)
+    async with opened(WIDE, desk=desk) as bench:
+        pane = bench.app.bench.query_one(DataPane)
+        await bench.press("f")
+        await bench.type("camera")
+        await bench.press("enter")
+        asked = [given for name, given in desk.asked if name == "search"]
+        assert asked == [{"side": None, "where": {"text": "camera"}}]
+        assert "▸ 1 of 3" in bench.text()
+        assert "1 data · 3 found · searching · text: camera" in bench.text()
+        assert pane._search is not None
+        pane._show_search(Progress("searching", 120_000, 1_000_000, 4.0))
+        pane._show_found(pane._search, 40)
+        await bench.settle()
+        await bench.press("z")
+        words = "40 found · searching 120,000 of 1,000,000 · 30,000/s · 29s left · text: camera"
+        assert words in bench.text()
+        await bench.press("j")
+        assert "▸ 2 of 40" in bench.text()
+        desk.let_go("search")
+        await bench.settle()
+        assert "▸ 2 of 100" in bench.text()  # it stays where it was
+        assert "1 data · 100 of 300 · text: camera" in bench.text()
+
+
+async def test_a_search_that_is_stopped_keeps_what_it_found_and_begins_anew_when_asked() -> None:
+    desk = FakeDesk(hold={"search"}, searched=False)
+    async with opened(NARROW, desk=desk) as bench:
+        await bench.press("f")
+        await bench.type("camera")
+        await bench.press("enter", "escape")
+        assert "1 data · 3 found, 290 not searched · text: camera" in bench.text()
+        await bench.press("j", "k")
+        assert len([name for name, _ in desk.asked if name == "search"]) == 1
+        await bench.press("f", "enter")
+        assert len([name for name, _ in desk.asked if name == "search"]) == 2
+        await bench.press("escape", "escape")
+        assert "1 data · alpaca · 300 rows" in bench.text()
+
+
+async def test_the_pane_says_which_side_is_shown_and_how_many_rows_it_has() -> None:
+    async with opened() as bench:
+        await bench.press("h", "h")
+        assert "1 data · 30 of 300 · held out" in bench.text()
+        await bench.press("f", "down", "down", "right", "right", "enter")
+        asked = bench.desk.asked[-1][1]
+        assert (asked["where"], asked["side"]) == ({"state": "excluded"}, "eval")
+        assert "1 data · 0 of 300 · left out · held out" in bench.text()
+        await bench.press("escape")
+        assert "1 data · alpaca · 300 rows" in bench.text()
 
 
 def test_pieces_of_another_side_are_not_kept() -> None:
     store = RowStore(FakeDesk())  # type: ignore[arg-type]
     piece = store.fetch(PIECE + 3)
     store.forget("eval")
-    assert not store.keep(*piece)
+    assert not store.keep(piece)
     assert store.get(PIECE + 3) is None
-    assert store.keep(*store.fetch(3))
+    assert store.keep(store.fetch(3))
     found = store.get(3)
     assert found
     assert found["number"] == 40
@@ -175,20 +242,7 @@ def test_stepping_through_a_check_goes_round_all_its_rows(
     at = start % len(marked)
     order = [(at + by * step) % len(marked) for step in range(1, len(marked) + 1)]
     expected = next((place for place in order if marked[place]), None)
-    assert store.of_check("x", at, by) == expected
-
-
-@given(st.integers(0, 700), st.integers(0, 699), st.sampled_from([1, -1]))
-def test_a_search_looks_at_every_row_once_from_the_next_one_on(
-    total: int, at: int, by: int
-) -> None:
-    at = at % total if total else 0
-    seen = [
-        place
-        for first, count in _round(at, total, by)
-        for place in list(range(first, first + count))[::by]
-    ]
-    assert seen == [(at + by * step) % total for step in range(1, total + 1)]
+    assert store.of_check("x", at + 1, by) == expected
 
 
 async def test_the_filter_says_what_is_shown_and_goes_with_escape() -> None:
@@ -196,7 +250,7 @@ async def test_the_filter_says_what_is_shown_and_goes_with_escape() -> None:
     async with opened(NARROW, desk) as bench:
         await bench.press("j", "j", "f")
         await bench.type("CARD")
-        await bench.press("down", "right", "down", "right", "down")
+        await bench.press("down", "right", "down", "down", "right", "down")
         await bench.type("60")
         await bench.press("enter")
         asked = desk.asked[-1][1]

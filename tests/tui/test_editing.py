@@ -216,7 +216,7 @@ async def test_saving_never_goes_over_a_file(
         await bench.press("w", "enter")
         assert "there is such a file already" in bench.text()
         await bench.type("2")
-        await bench.press("down", "right", "enter")
+        await bench.press("enter")
         given = asked(bench, "save_as")[0]
         assert given["path"] == str(tmp_path / "tickets-edited.jsonl2")
         assert given["shape"] == "alpaca"
@@ -278,3 +278,83 @@ def test_the_persons_own_editor_is_run_on_a_private_file(
     monkeypatch.setenv("VISUAL", str(tmp_path / "nowhere"))
     with pytest.raises(Problem, match="could not be run"):
         editing.edited_outside("x")
+
+
+CALLS = '[{"type": "function", "function": {"name": "log_in", "arguments": {"user": "jo"}}}]'
+TOOLS = '[{"type": "function", "function": {"name": "log_in"}}]'
+
+
+def with_calls() -> FakeDesk:
+    desk = FakeDesk()
+    desk.rows[0]["tools"] = TOOLS
+    desk.rows[0]["messages"] = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "", "tool_calls": CALLS, "trained": True},
+        {"role": "tool", "content": "4", "name": "log_in"},
+        {"role": "assistant", "content": "b"},
+    ]
+    return desk
+
+
+async def test_calls_and_tools_are_changed_as_json_and_a_mistake_is_told_by_its_place() -> None:
+    async with opened(WIDE, with_calls()) as bench:
+        await bench.press("e", "tab")
+        assert '"name": "log_in"' in bench.text()
+        editor = bench.app.screen
+        assert isinstance(editor, Editor)
+        assert editor.tools is not None
+        assert editor.tools.text.has_focus
+        await bench.press("tab", "tab", "tab")
+        calls = editor.turns[1].calls
+        assert calls is not None
+        assert calls.text.has_focus
+        calls.text.load_text('[{"name": "log_out",\n  "arguments": {"a": 1,}}]')
+        await bench.press("ctrl+s")
+        assert bench.screen_name == "Editor"
+        assert "✗ tool calls, line 2, column 24: not valid JSON" in bench.text()
+        calls.text.load_text('[{"name": "log_out",\n  "argumnts": {}}]')
+        await bench.press("ctrl+s")
+        assert '✗ tool calls, line 1, column 2: a call has "argumnts"' in bench.text()
+        calls.text.load_text('[{"name": "log_out",\n  "arguments": {"a": 1}}]')
+        await bench.press("ctrl+s")
+        given = asked(bench, "edit")[0]
+        assert "tools" not in given  # they were not touched
+        assert given["messages"][1] == {
+            "role": "assistant", "content": "", "trained": True,
+            "tool_calls": CALLS.replace("log_in", "log_out").replace('"user": "jo"', '"a": 1'),
+        }  # fmt: skip
+        assert given["messages"][2] == {"role": "tool", "content": "4", "name": "log_in"}
+
+
+async def test_calls_and_tools_are_added_and_taken_away() -> None:
+    async with opened(WIDE, with_calls()) as bench:
+        await bench.press("e", "f2")
+        editor = bench.app.screen
+        assert isinstance(editor, Editor)
+        added = editor.turns[3].calls
+        assert added is not None
+        added.text.load_text('[{"name": "log_out", "arguments": {}, "id": "x1"}]')
+        assert editor.tools is not None
+        assert editor.turns[1].calls is not None
+        editor.tools.text.load_text(" ")
+        editor.turns[1].calls.text.load_text("")
+        await bench.press("ctrl+s")
+        given = asked(bench, "edit")[0]
+        assert given["tools"] == ""
+        assert "tool_calls" not in given["messages"][1]
+        assert '"id": "x1"' in given["messages"][3]["tool_calls"]
+
+
+async def test_half_written_calls_are_kept_as_they_are() -> None:
+    async with opened(WIDE, with_calls()) as bench:
+        await bench.press("e", "tab", "tab", "tab")
+        editor = bench.app.screen
+        assert isinstance(editor, Editor)
+        assert editor.turns[1].calls is not None
+        editor.turns[1].calls.text.load_text("[{")
+        await bench.press("escape", "k")
+        kept = asked(bench, "draft")[-1]
+        assert (kept["messages"][1]["tool_calls"], kept["tools"]) == ("[{", TOOLS)
+        await bench.press("d", "ctrl+s")
+        assert "✗ tool calls, line 1, column 3: not valid JSON" in bench.text()
+        assert asked(bench, "edit") == []

@@ -13,7 +13,7 @@ from engine.desk.client import Desk
 from engine.errors import Problem
 from engine.runs import directory, listing
 from engine.text import clean
-from tui.answers import SIDES, Answer, Asking, Prompt, Source, commonest_system, held_out
+from tui.answers import SIDES, Answer, Asking, Prompt, Source, all_held_out, commonest_system
 from tui.headless import console
 from tui.headless.desk import open_desk
 from tui.headless.prompts import read_prompts
@@ -66,7 +66,7 @@ def _rules(name: str | None) -> Rules | None:
 
 
 def _prompts(desk: Desk, path: Path, name: str | None) -> list[Prompt]:
-    rows = held_out(desk.call("held_out", run=str(path)).result())
+    rows = all_held_out(desk, str(path))
     if name is not None:
         return read_prompts(Path(name), commonest_system(rows))
     if not rows:

@@ -15,7 +15,7 @@ from tui.headless import console
 from tui.headless.desk import open_desk, with_file
 
 MOST_PLACES = 3
-EDITS = ("changed", "added", "excluded")
+EDITS = ("changed", "mended", "added", "excluded", "dropped")
 MARKS = {"bad": "✗", "warning": "▲", "info": "·"}
 
 

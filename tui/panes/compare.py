@@ -68,9 +68,11 @@ class ComparePane(Pane, can_focus=True):
     class Loaded(Message):
         """The held-out prompts have come, or what stood in their way."""
 
-        def __init__(self, call: Call, prompts: list[Prompt], problem: Problem | None) -> None:
+        def __init__(
+            self, call: Call, prompts: list[Prompt], problem: Problem | None, total: int = 0
+        ) -> None:
             super().__init__()
-            self.call, self.prompts, self.problem = call, prompts, problem
+            self.call, self.prompts, self.problem, self.total = call, prompts, problem, total
 
     class Ended(Message):
         """An asking is over: answered, cancelled (neither) or failed."""
@@ -85,6 +87,8 @@ class ComparePane(Pane, can_focus=True):
         self.sides: dict[Side, SideView] = {side: SideView(side) for side in SIDES}
         self.form = PromptForm(id="form")
         self.prompts: list[Prompt] = []
+        self.total = 0
+        """How many rows are held out, where only the first of them are at hand."""
         self.place = 0
         self.kept: Kept = {}
         self.asking: Asking | None = None
@@ -137,7 +141,9 @@ class ComparePane(Pane, can_focus=True):
 
     def _fetch(self, call: Call) -> None:
         try:
-            self.post_message(self.Loaded(call, held_out(call.result()), None))
+            page = call.result()
+            more = int(page["total"]) if page["total"] > page["most"] else 0
+            self.post_message(self.Loaded(call, held_out(page), None, more))
         except Problem as problem:
             self.post_message(self.Loaded(call, [], problem))
         except Cancelled:
@@ -150,7 +156,7 @@ class ComparePane(Pane, can_focus=True):
             return
         current = self.current
         own = [prompt for prompt in self.prompts if not prompt.number]
-        self.prompts = [*message.prompts, *own]
+        self.prompts, self.total = [*message.prompts, *own], message.total
         self.place = self.prompts.index(current) if current in self.prompts else 0
         self._said = clean(str(message.problem), 300) if message.problem else ""
         self._paint()
@@ -301,8 +307,9 @@ class ComparePane(Pane, can_focus=True):
             )
         rows = sum(1 for p in self.prompts if p.number)
         own = [p for p in self.prompts if not p.number]
+        more = f" of {self.total:,}" if self.total else ""
         where = (
-            f"held out {prompt.number} / {rows}"
+            f"held out {prompt.number} / {rows}{more}"
             if prompt.number
             else f"yours {own.index(prompt) + 1} / {len(own)}"
         )

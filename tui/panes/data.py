@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from engine.errors import Cancelled, Problem
 from tui import facts, histogram, keys
 from tui.focus import focus
 from tui.messages import Notice
-from tui.panes.editing import EditingPane
+from tui.panes.mending import MendingPane
 from tui.state import CHOSEN, Progress
 from tui.widgets.field import Field
 from tui.widgets.mapping import MappingForm
@@ -26,13 +25,13 @@ from tui.widgets.token_view import TokenView
 
 if TYPE_CHECKING:
     from engine.desk.client import Call, Desk
+    from tui.screens.checks import Answer
 
-REPORT_EVERY = 0.25
 ROOM_FOR_BOTH = 24
 """Lines of the pane from which the histogram stands beside the facts without being asked for."""
 
 
-class DataPane(EditingPane):
+class DataPane(MendingPane):
     """Opens data through the desk, shows what is in it, and walks through its rows."""
 
     NUMBER, TITLE, KEYS = 1, "data", "data"
@@ -117,6 +116,8 @@ class DataPane(EditingPane):
     def open(self, config: Config) -> None:
         """Open the config's data; an opening in hand is dropped."""
         self._cancel_call()
+        self._drop_search()
+        self._drop_find()
         self._summary, self._stepping, self._part, self._at = None, "", None, 0
         self._refusal = None
         self.query(MappingForm).remove()
@@ -125,7 +126,7 @@ class DataPane(EditingPane):
         self._blank()
         self._call = self._desk.call(
             "open_data",
-            on_progress=self._reporter(),
+            on_progress=self._watch(lambda progress: self._moved(self.Moved(progress))),
             on_item=self._part_teller(),
             config=config.to_dict(),
         )
@@ -140,21 +141,6 @@ class DataPane(EditingPane):
             self.post_message(self.Partly(item["summary"], opening))
 
         return tell
-
-    def _reporter(self) -> Callable[[str, int, int], None]:
-        """Passes progress on from the desk's thread, a few times a second at most."""
-        last, began = ("", 0.0), 0.0
-
-        def report(phase: str, done: int, total: int) -> None:
-            nonlocal last, began
-            now = time.monotonic()
-            if phase != last[0]:
-                began = now
-            if phase != last[0] or done == total or now - last[1] >= REPORT_EVERY:
-                last = (phase, now)
-                self.post_message(self.Moved(Progress(phase, done, total, now - began)))
-
-        return report
 
     @work(thread=True, group="open", exit_on_error=False, description="opening data")
     def _wait(self, call: Call) -> None:
@@ -177,6 +163,9 @@ class DataPane(EditingPane):
         call, self._call = self._call, None
         if call is not None and self._summary is None:
             call.cancel()
+
+    def _moved(self, message: Moved) -> None:
+        self.post_message(message)
 
     @on(Moved)
     def _show_progress(self, message: Moved) -> None:
@@ -292,9 +281,10 @@ class DataPane(EditingPane):
             self.hint("  ".join(f"{key} {word}" for key, word in keys.hints("form")[:3]))
 
     def action_cancel(self) -> None:
-        """Drop the opening or the search in hand."""
-        if self._searching:
-            self.workers.cancel_group(self, "seek")
+        """Drop the opening, the search or the change in hand."""
+        if self._search is not None:
+            self._stop_search()
+        elif self._drop_find():
             self.post_message(Notice("The search was dropped"))
         elif self._change_call is not None:
             self._change_call.cancel()
@@ -316,25 +306,32 @@ class DataPane(EditingPane):
 
     def action_problems(self) -> None:
         """List what was found; from there a row, the rows of a check, or a remedy is chosen."""
-        from tui.screens.checks import Answer, ChecksScreen, found
+        from tui.screens.checks import ChecksScreen, found
 
         def take(answer: Answer | None) -> None:
             if answer is not None:
-                self.follow(answer.kind, answer.code, answer.number, answer.action)
+                self.follow(answer)
 
         if self._summary and found(self._summary):
             self.app.push_screen(ChecksScreen(self._summary), take)
         else:
             self.post_message(Notice("No problem was found in this data"))
 
-    def follow(self, kind: str, code: str, number: int, action: str) -> None:
+    def follow(self, answer: Answer) -> None:
         """Do what was chosen for a check; afterwards `n` steps through its rows."""
-        self._stepping = code
-        if kind == "remedy":
-            self.remedy(code, action)
-        elif kind == "filter":
-            self._show_only(None, {"check": code})
+        if answer.kind == "record":
+            self.mend(answer.number)
+            return
+        if answer.kind == "drop":
+            self.drop(answer.numbers)
+            return
+        self._stepping = answer.code
+        if answer.kind == "remedy":
+            self.remedy(answer.code, answer.action)
+        elif answer.kind == "filter":
+            self._show_only(None, {"check": answer.code})
         else:
+            self._drop_search()
             self._store.forget()
             self._retitle()
-            self._seek_place("number", number)
+            self._seek_number(answer.number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import subprocess
@@ -17,9 +16,10 @@ from textual.message import Message
 from engine.errors import Cancelled, Problem
 from tui import row_file
 from tui.messages import Notice
-from tui.panes.rows import RowsPane
+from tui.panes.finding import FindingPane
 from tui.rows import Row
 from tui.state import Progress
+from tui.widgets.turn import Written
 
 if TYPE_CHECKING:
     from engine.desk.client import Call, Desk
@@ -30,9 +30,11 @@ MOST_CHARACTERS = 200_000
 UNREAD = "text"
 """The role under which a text that could not be read back is kept as a draft."""
 Messages = list[dict[str, Any]]
+Draft = dict[str, Any]
+"""What the desk is to keep: `index` (None: a new row), `messages` and `tools`, or `record` and its `text`."""
 
 
-class EditingPane(RowsPane):
+class EditingPane(FindingPane):
     """Edits, additions, exclusions, remedies and undo; after each the desk counts anew."""
 
     class Recounted(Message):
@@ -53,61 +55,60 @@ class EditingPane(RowsPane):
     # ------------------------------------------------------------ asking the desk
 
     def _change(
-        self, name: str, said: str, draft: tuple[int, Messages] | None = None, **given: Any
+        self, name: str, said: str, draft: Draft | None = None, then: int = 0, **given: Any
     ) -> None:
-        """Ask for a change; `draft` is what must not be lost when it is refused."""
+        """Ask for a change; `draft` is what must not be lost when it is refused, `then` the number of the
+        record to go to afterwards."""
         if self._change_call is not None:
             self._refuse_second(draft)
             return
-        self._change_call = self._desk.call(name, on_progress=self._count, **given)
-        self._wait_for_change(self._change_call, said, draft)
+        call = self._desk.call(name, on_progress=self._watch(self._say_counting), **given)
+        self._change_call = call
+        self._wait_for_change(call, said, draft, then)
 
-    def _refuse_second(self, draft: tuple[int, Messages] | None) -> None:
+    def _refuse_second(self, draft: Draft | None) -> None:
         kept = ": what was written is kept, d goes on with it" if draft else ""
         if draft:
-            self._remember_draft(*draft)
-            self._send_draft(*draft)
+            self._keep_draft(draft)
         self.post_message(Notice(f"The last change is still being counted{kept}", "warning"))
 
-    def _count(self, phase: str, done: int, total: int) -> None:
-        """Called in the desk's thread."""
-        words = Progress(phase, done, total).words
-        with contextlib.suppress(RuntimeError):
-            self.app.call_later(self._say_counting, words)
-
-    def _say_counting(self, words: str) -> None:
+    def _say_counting(self, progress: Progress) -> None:
         if self._change_call is not None:
-            self.say(words)
+            self.say(progress.words)
 
     @work(thread=True, group="change", exit_on_error=False, description="changing rows")
-    def _wait_for_change(self, call: Call, said: str, draft: tuple[int, Messages] | None) -> None:
+    def _wait_for_change(self, call: Call, said: str, draft: Draft | None, then: int) -> None:
         try:
             summary = call.result()
             if draft is not None:
-                self._desk.call("draft", index=_known(draft[0]), messages=None).result()
+                self._ask_to_keep(_forgotten(draft)).result()
                 summary = {**summary, "draft": None}
         except (Problem, Cancelled) as problem:
             self.app.call_from_thread(self._refused, problem, draft)
         else:
-            self.app.call_from_thread(self._changed, summary, said)
+            self.app.call_from_thread(self._changed, summary, said, then)
 
-    def _refused(self, problem: Exception, draft: tuple[int, Messages] | None) -> None:
+    def _refused(self, problem: Exception, draft: Draft | None) -> None:
         self._change_call = None
         self._retitle()
         kept = " What was written is kept: d goes on with it." if draft else ""
         if draft:
-            self._remember_draft(*draft)
-            self._send_draft(*draft)
+            self._keep_draft(draft)
         said = "Nothing was changed." if isinstance(problem, Cancelled) else str(problem)
         self.post_message(Notice(said + kept, "error"))
 
-    def _changed(self, summary: dict[str, Any], said: str) -> None:
+    def _changed(self, summary: dict[str, Any], said: str, then: int) -> None:
         self._change_call = None
         known = self._summary or {}
         self._summary = summary = {**known, **summary}  # what is not counted anew stays
         self.show_facts()
-        self._store.forget(self._store.side, self._store.where)
-        self._want(self._at)
+        self._drop_search()
+        if then:
+            self._store.forget()
+            self._seek_number(then)
+        else:
+            self._store.forget(self._store.side, self._store.where)
+            self._want(self._at)
         self.post_message(self.Recounted(summary))
         if said:
             self.post_message(Notice(said))
@@ -159,20 +160,24 @@ class EditingPane(RowsPane):
 
     def action_edit(self) -> None:
         if row := self.row:
-            messages = messages_of(row)
-            if sum(len(str(message["content"])) for message in messages) > MOST_CHARACTERS:
+            written = of_row(row)
+            if sum(len(str(message["content"])) for message in written.messages) > MOST_CHARACTERS:
                 said = "This row is too long to be changed here: E opens it in your own editor"
                 self.post_message(Notice(said, "warning"))
             else:
-                self._edit(int(row["index"]), messages, messages)
+                self._edit(int(row["index"]), written, written)
 
     def action_add(self) -> None:
         """A new row, with the system prompt that most rows have."""
         if self._summary is not None:
-            system = str(self._summary.get("system") or "")
-            first = [{"role": "system", "content": system}] if system else []
-            turns = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
-            self._edit(NEW, [*first, *turns], [*first, *turns])
+            new = self._new_row()
+            self._edit(NEW, new, new)
+
+    def _new_row(self) -> Written:
+        system = str((self._summary or {}).get("system") or "")
+        first = [{"role": "system", "content": system}] if system else []
+        turns = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
+        return Written([*first, *turns])
 
     def action_draft(self) -> None:
         """Go on with what was half written when the editor was left."""
@@ -181,53 +186,63 @@ class EditingPane(RowsPane):
             self.post_message(Notice("Nothing is half written"))
             return
         index = NEW if draft["index"] is None else int(draft["index"])
-        messages = list(draft["messages"])
+        written = Written(list(draft["messages"]), str(draft.get("tools") or ""))
         row = self.row
-        was = messages_of(row) if row is not None and row["index"] == index else []
-        if [message["role"] for message in messages] == [UNREAD]:
-            self._edit_outside(index, str(messages[0]["content"]), was, again=True)
+        was = of_row(row) if row is not None and row["index"] == index else Written([])
+        if [message["role"] for message in written.messages] == [UNREAD]:
+            text = str(written.messages[0]["content"])
+            self._edit_outside(index, text, was.messages, again=True)
         else:
-            self._edit(index, messages, was)
+            self._edit(index, written, was)
 
-    def _edit(self, index: int, messages: Messages, began_as: Messages) -> None:
+    def _edit(self, index: int, written: Written, began_as: Written) -> None:
         from tui.screens.editor import Editor
 
-        def keep_draft(half: Messages | None) -> None:
-            self._remember_draft(index, half)
-            self._send_draft(index, half)
+        def keep_draft(half: Written | None) -> None:
+            self._keep_draft(_draft_of(index, half))
 
-        def take(answer: Messages | None) -> None:
+        def take(answer: Written | None) -> None:
             if answer is not None and answer != began_as:
-                self._put(index, answer)
+                self._put(index, answer, began_as.tools)
             elif answer is not None and (self._summary or {}).get("draft"):
                 keep_draft(None)  # it was changed and changed back
 
-        title = "a new row" if index == NEW else f"change row {index + 1:,}"
-        self.app.push_screen(Editor(title, messages, keep_draft, began_as), take)
+        title = "a new row" if index == NEW else f"change row {self._number(index):,}"
+        self.app.push_screen(Editor(title, written, keep_draft, began_as), take)
 
-    def _put(self, index: int, messages: Messages) -> None:
-        draft = (index, messages)
+    def _number(self, index: int) -> int:
+        """What the row is called: its record's number, where it is the one that is shown."""
+        row = self.row
+        return int(row["number"]) if row is not None and row["index"] == index else index + 1
+
+    def _put(self, index: int, written: Written, tools: str = "") -> None:
+        given: dict[str, Any] = {"messages": written.messages}
+        if written.tools != tools:
+            given["tools"] = written.tools
+        draft = _draft_of(index, written)
         if index == NEW:
-            said = "The row was added at the end: u takes it back"
-            self._change("add", said, draft, messages=messages)
+            self._change("add", "The row was added at the end: u takes it back", draft, **given)
         else:
-            said = "The row was changed: u takes it back"
-            self._change("edit", said, draft, index=index, messages=messages)
+            self._change(
+                "edit", "The row was changed: u takes it back", draft, index=index, **given
+            )
 
     # ------------------------------------------------------------ drafts
 
-    def _remember_draft(self, index: int, messages: Messages | None) -> None:
+    def _keep_draft(self, draft: Draft) -> None:
+        """Remember what is half written, here and at once with the desk, so that drafts reach it in their order."""
         if self._summary is not None and self.is_attached:
-            half = {"index": _known(index), "messages": messages}
-            draft = None if messages is None else half
-            self._summary = {**self._summary, "draft": draft}
+            half = None if _is_forgotten(draft) else draft
+            self._summary = {**self._summary, "draft": half}
             self.show_facts()
-
-    def _send_draft(self, index: int, messages: Messages | None) -> None:
-        """Asked at once, so that drafts reach the desk in the order they were written."""
-        call = self._desk.call("draft", index=_known(index), messages=messages)
+        call = self._ask_to_keep(draft)
         if self.is_attached:
             self._wait_for_draft(call)
+
+    def _ask_to_keep(self, draft: Draft) -> Call:
+        if "record" in draft:
+            return self._desk.call("draft_record", number=draft["record"], text=draft["text"])
+        return self._desk.call("draft", **draft)
 
     @work(thread=True, group="draft", exit_on_error=False, description="keeping the draft")
     def _wait_for_draft(self, call: Call) -> None:
@@ -242,7 +257,7 @@ class EditingPane(RowsPane):
 
     def action_edit_outside(self) -> None:
         if row := self.row:
-            messages = messages_of(row)
+            messages = of_row(row).messages
             self._edit_outside(int(row["index"]), row_file.written(messages), messages)
 
     def _edit_outside(self, index: int, text: str, was: Messages, again: bool = False) -> None:
@@ -263,26 +278,40 @@ class EditingPane(RowsPane):
         try:
             messages = row_file.read(back, was)
         except Problem as problem:
-            half = [{"role": UNREAD, "content": back}]
-            self._remember_draft(index, half)
-            self._send_draft(index, half)
+            self._keep_draft(_draft_of(index, Written([{"role": UNREAD, "content": back}])))
             said = f"{problem}. Nothing is lost: d opens what you wrote again"
             self.post_message(Notice(said, "error"))
         else:
-            self._put(index, messages)
+            self._put(index, Written(messages))
 
 
-def _known(index: int) -> int | None:
-    """As the desk names it: None is a row that is not there yet."""
-    return None if index == NEW else index
+def _draft_of(index: int, written: Written | None) -> Draft:
+    """As the desk names it: None is a row that is not there yet, or nothing that is half written."""
+    place = None if index == NEW else index
+    if written is None:
+        return {"index": place, "messages": None}
+    tools = {"tools": written.tools} if written.tools else {}
+    return {"index": place, "messages": written.messages, **tools}
 
 
-def messages_of(row: Row) -> Messages:
-    """The turns of a row as the desk shows it."""
+def _forgotten(draft: Draft) -> Draft:
+    """The same place with nothing half written."""
+    if "record" in draft:
+        return {**draft, "text": None}
+    return {"index": draft["index"], "messages": None}
+
+
+def _is_forgotten(draft: Draft) -> bool:
+    return draft.get("messages") is None and draft.get("text") is None
+
+
+def of_row(row: Row) -> Written:
+    """What a row holds, as the desk shows it."""
+    tools = str(row.get("tools") or "")
     if found := row.get("messages"):
-        return [dict(message) for message in found]
+        return Written([dict(message) for message in found], tools)
     texts = (("system", row.get("system")), ("user", row["user"]), ("assistant", row["answer"]))
-    return [{"role": role, "content": text} for role, text in texts if text]
+    return Written([{"role": role, "content": text} for role, text in texts if text], tools)
 
 
 def edited_outside(text: str) -> str:

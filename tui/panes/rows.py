@@ -1,26 +1,30 @@
-"""Walking through the rows of the open data: one at a time, as text or as tokens; finding and filtering."""
+"""Walking through the rows of the open data: one at a time, as text or as tokens; filtering."""
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from textual import on, work
+from textual import work
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from engine.errors import Problem
+from engine.errors import Cancelled, Problem
 from tui import facts
 from tui.focus import focus
 from tui.messages import Notice
-from tui.rows import Row, RowStore, Side, Where
-from tui.widgets.field import Field
+from tui.rows import Piece, Row, RowStore, Side, Where
+from tui.state import Progress
 from tui.widgets.pane import Pane
 from tui.widgets.row_text import RowView
 from tui.widgets.token_view import TokenView
 
 if TYPE_CHECKING:
-    from engine.desk.client import Desk
+    from engine.desk.client import Call, Desk
 
+REPORT_EVERY = 0.25
 SIDES: tuple[Side, ...] = (None, "train", "eval")
 SIDE_NAMES: dict[Side, str] = {
     None: "all rows",
@@ -30,7 +34,7 @@ SIDE_NAMES: dict[Side, str] = {
 
 
 class RowsPane(Pane):
-    """Shows the row it stands on; subclasses mount `#row-head`, a RowView, a TokenView and the Field `#find`."""
+    """Shows the row it stands on; subclasses mount `#row-head`, a RowView and a TokenView."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -38,10 +42,10 @@ class RowsPane(Pane):
         self._store = RowStore(desk)
         self._summary: dict[str, Any] | None = None
         self._at = 0
-        self._sought = ""
-        self._stepping = ""
-        """The code of the check whose rows `n` goes through; empty when it seeks words."""
-        self._searching = False
+        self._search: Call | None = None
+        self._search_at: Progress | None = None
+        self._search_dropped = False
+        """The search for the rows of this filter was stopped before its end, and does not begin by itself."""
         self._as_tokens = False
 
     @property
@@ -72,7 +76,9 @@ class RowsPane(Pane):
 
     def _show_only(self, side: Side, where: Where) -> None:
         """Show the rows of a side that meet the conditions, from the first one on."""
+        self._drop_search()
         self._store.forget(side, where)
+        self._retitle()
         self._want(0)
 
     def _want(self, index: int) -> None:
@@ -95,9 +101,11 @@ class RowsPane(Pane):
         if not get_current_worker().is_cancelled:
             self.app.call_from_thread(self._take, piece)
 
-    def _take(self, piece: tuple[tuple[Side, Where], int, list[Row], int]) -> None:
-        if not self._store.keep(*piece):
+    def _take(self, piece: Piece) -> None:
+        if not self._store.keep(piece):
             return
+        if self._store.left and self._search is None and not self._search_dropped:
+            self._begin_search()
         self._retitle()
         row, total = self._store.get(self._at), self._store.total
         if row is not None:
@@ -105,9 +113,14 @@ class RowsPane(Pane):
         elif 0 < total <= self._at:
             self._want(total - 1)
         elif not total:
-            none = f"no {SIDE_NAMES[self._store.side].removeprefix('all ')}"
-            self._head(f"{none} like this: esc shows all" if self._store.where else none)
+            self._head(self._none_found())
             self._view.put(())
+
+    def _none_found(self) -> str:
+        if self._search is not None:
+            return "rows are shown as they are found: esc stops the search"
+        none = f"no {SIDE_NAMES[self._store.side].removeprefix('all ')}"
+        return f"{none} like this: esc shows all" if self._store.where else none
 
     def _show_row(self, row: Row) -> None:
         titles = facts.check_titles(self._summary or {})
@@ -126,11 +139,107 @@ class RowsPane(Pane):
         """The border says what is in the data, or which rows of it are shown."""
         if self._summary is None:
             return
-        where = dict(self._store.where)
-        if where:
-            self.say(facts.filtered(self._summary, where, self._store.side, self._store.total))
-        else:
+        where, side = dict(self._store.where), self._store.side
+        if not where and side is None and self._search_at is None:
             self.say(facts.title(self._summary))
+            return
+        total, left = self._store.total, self._store.left
+        named = facts.filtered(self._summary, where, side)
+        if self._search_at is not None:
+            self.say(f"{total:,} found · {self._search_at.words} · {named}")
+        elif left:
+            self.say(f"{total:,} found, {left:,} not searched · {named}")
+        else:
+            self.say(facts.filtered(self._summary, where, side, total))
+
+    # ------------------------------------------------------------ searching
+
+    def _begin_search(self) -> None:
+        """Let the desk look through all rows for the words of the filter, while rows can be looked at."""
+        store = self._store
+
+        def found(item: dict[str, Any]) -> None:
+            self._in_app(self._show_found, call, int(item["total"]))
+
+        call = self._search = self._desk.call(
+            "search",
+            on_progress=self._watch(self._show_search),
+            on_item=found,
+            side=store.side,
+            where=dict(store.where),
+        )
+        self._search_at = Progress("searching")
+        self._wait_for_search(call)
+
+    @work(thread=True, group="search", exit_on_error=False, description="searching rows")
+    def _wait_for_search(self, call: Call) -> None:
+        try:
+            call.result()
+        except Problem as problem:
+            self.post_message(Notice(str(problem), "error"))
+        except Cancelled:
+            pass
+        self.app.call_from_thread(self._end_search, call)
+
+    def _show_search(self, progress: Progress) -> None:
+        if self._search is not None:
+            self._search_at = progress
+            self._retitle()
+
+    def _show_found(self, call: Call, total: int) -> None:
+        """More rows than a moment ago can be looked at; the first one is shown at once."""
+        if call is not self._search:
+            return
+        self._store.total = max(total, self._store.total)
+        self._retitle()
+        if row := self.row:
+            self._show_row(row)
+        else:
+            self._want(0)
+
+    def _end_search(self, call: Call) -> None:
+        if call is not self._search:
+            return
+        self._search = self._search_at = None
+        row = self.row
+        self._store.forget(self._store.side, self._store.where)
+        if row is None:
+            self._want(0)
+        else:  # rows before it may have been found since
+            self._seek_number(int(row["number"]))
+
+    def _drop_search(self) -> None:
+        """A search in hand is wanted no more."""
+        self._search_dropped = False
+        if self._search is not None:
+            self._search.cancel()
+            self._search = self._search_at = None
+
+    def _stop_search(self) -> None:
+        """The person stops the search: what was found so far stays."""
+        if self._search is not None:
+            self._search_dropped = True
+            self._search.cancel()
+
+    def _watch(self, show: Callable[[Progress], None]) -> Callable[[str, int, int], None]:
+        """Passes progress on from the desk's thread, a few times a second at most."""
+        last, began = ("", 0.0), 0.0
+
+        def report(phase: str, done: int, total: int) -> None:
+            nonlocal last, began
+            now = time.monotonic()
+            if phase != last[0]:
+                began = now
+            if phase != last[0] or done == total or now - last[1] >= REPORT_EVERY:
+                last = (phase, now)
+                self._in_app(show, Progress(phase, done, total, now - began))
+
+        return report
+
+    def _in_app(self, do: Callable[..., None], *given: Any) -> None:
+        """Do something in the app's thread; nothing once the app is closing."""
+        with contextlib.suppress(RuntimeError):
+            self.app.call_later(do, *given)
 
     # ------------------------------------------------------------ tokens
 
@@ -164,78 +273,15 @@ class RowsPane(Pane):
         if not get_current_worker().is_cancelled:
             self.app.call_from_thread(self.query_one(TokenView).put, found)
 
-    # ------------------------------------------------------------ finding
-
-    def action_find(self) -> None:
-        if self._summary is not None:
-            field = self.query_one("#find", Field)
-            field.value = ""
-            field.display = True
-            focus(field)
-
-    @on(Field.Abandoned, "#find")
-    def _leave_find(self, message: Field.Abandoned) -> None:
-        message.stop()
-        self._close_find()
-
-    @on(Field.Submitted, "#find")
-    def _begin_find(self, message: Field.Submitted) -> None:
-        message.stop()
-        self._close_find()
-        if sought := message.value.strip():
-            self._sought, self._stepping = sought, ""
-            self._seek(sought, self._at, 1)
-
-    def _close_find(self) -> None:
-        focus(self._view)
-        self.query_one("#find", Field).display = False
-
-    def action_find_again(self, by: int) -> None:
-        """The next row of the check that was opened last, or with the words sought last."""
-        if self._stepping and (row := self.row):
-            self._seek_check(self._stepping, int(row["index"]), by)
-        elif self._sought:
-            self._seek(self._sought, self._at, by)
+    # ------------------------------------------------------------ going to a row
 
     @work(
-        thread=True, exclusive=True, group="seek", exit_on_error=False, description="searching rows"
+        thread=True, exclusive=True, group="seek", exit_on_error=False, description="seeking a row"
     )
-    def _seek(self, sought: str, after: int, by: int) -> None:
-        worker = get_current_worker()
-        self._searching = True
+    def _seek_number(self, number: int) -> None:
+        """Go to the row with this number in the file, or to the next one there is."""
         try:
-            if sought.isdigit():
-                place = self._store.with_number(int(sought))
-            else:
-                place = self._store.with_text(
-                    sought, after, lambda done, total: not worker.is_cancelled, by
-                )
-        except Problem as problem:
-            self.post_message(Notice(str(problem), "error"))
-            return
-        finally:
-            self._searching = False
-        self._found(place, f"No row with {sought[:60]}")
-
-    @work(
-        thread=True, exclusive=True, group="seek", exit_on_error=False, description="searching rows"
-    )
-    def _seek_check(self, code: str, index: int, by: int) -> None:
-        try:
-            place = self._store.of_check(code, index, by)
-        except Problem as problem:
-            self.post_message(Notice(str(problem), "error"))
-        else:
-            self._found(place, "No row of this check is among those shown")
-
-    @work(
-        thread=True, exclusive=True, group="seek", exit_on_error=False, description="searching rows"
-    )
-    def _seek_place(self, key: str, value: int) -> None:
-        """Go to the row with this `number` in the file, or at this `index` among all rows."""
-        seek = self._store.with_number if key == "number" else self._store.with_index
-        try:
-            place = seek(value)
+            place = self._store.with_number(number)
         except Problem as problem:
             self.post_message(Notice(str(problem), "error"))
         else:
@@ -266,14 +312,16 @@ class RowsPane(Pane):
     def action_all_rows(self) -> None:
         """Take the filter away and stay on the row."""
         row = self.row
+        self._drop_search()
         self._store.forget()
         self._retitle()
         if row is None:
             self._want(0)
         else:
-            self._seek_place("index", int(row["index"]))
+            self._seek_number(int(row["number"]))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "all_rows":
-            return bool(self._store.where) and not self._searching
+            filtered = bool(self._store.where) or self._store.side is not None
+            return filtered and self._search is None
         return True

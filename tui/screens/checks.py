@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,12 +31,14 @@ LEFT_PART = 30
 
 @dataclass(frozen=True)
 class Answer:
-    """What was chosen: to go to a row (its number), to show the rows of a check, or a remedy."""
+    """What was chosen: to go to a row or to a faulty record (its number), to show the rows of a check, a remedy,
+    or to leave faulty records out."""
 
-    kind: Literal["row", "filter", "remedy"]
+    kind: Literal["row", "record", "filter", "remedy", "drop"]
     code: str
     number: int = 0
     action: str = ""
+    numbers: tuple[int, ...] = ()
 
 
 class CheckList(OptionList, inherit_bindings=False):
@@ -173,9 +176,7 @@ def choices(check: dict[str, Any]) -> tuple[list[Answer | None], list[Content]]:
         lines.append(text)
 
     if check.get("record"):
-        add(
-            None, Content.styled("these records could not be read: mend them in the file", "$quiet")
-        )
+        _add_records(check, add)
         return answers, lines
     offered = [str(action) for action in check.get("remedies") or []]
     if offered:
@@ -192,3 +193,29 @@ def choices(check: dict[str, Any]) -> tuple[list[Answer | None], list[Content]]:
     for number in rows:
         add(Answer("row", code, number=int(number)), Content(f"  go to row {int(number):,}"))
     return answers, lines
+
+
+def _add_records(check: dict[str, Any], add: Callable[[Answer | None, Content], None]) -> None:
+    """The records of a problem, each to be opened and mended; or all of them left out."""
+    code, numbers = str(check["code"]), [int(number) for number in check.get("rows") or []]
+    if not numbers:
+        add(None, Content.styled("open the data again to list the next of them", "$quiet"))
+        return
+    more = f", the first {len(numbers):,}" if len(numbers) < int(check["count"]) else ""
+    add(None, Content.styled(f"open a record to mend it here{more}", "$quiet"))
+    places = check.get("places") or [(0, 0, "")] * len(numbers)
+    for number, (line, column, what) in zip(numbers, places, strict=True):
+        where = f"line {line:,}, column {column:,}   " if line else ""
+        text = Content.assemble(
+            (f"  record {number:,}", "bold"),
+            (f"   {where}", "$quiet"),
+            clean(what, 200, lines=False),
+        )
+        add(Answer("record", code, number=number), text)
+    add(None, Content.styled("or", "$quiet"))
+    listed = "it" if len(numbers) == 1 else "these" if more else "them all"
+    words = "it is no problem any more" if len(numbers) == 1 else "they are no problem any more"
+    add(
+        Answer("drop", code, numbers=tuple(numbers)),
+        Content.assemble((f"  leave {listed} out on purpose", "bold"), f": {words}"),
+    )

@@ -13,6 +13,12 @@ from tui.screens.form import FormScreen
 from tui.widgets.form import Entry
 
 SIDES = ((None, "all rows"), ("train", "rows to train on"), ("eval", "held-out rows"))
+STATES = (
+    ("", "any"),
+    ("edited", "changed, mended or added by you"),
+    ("excluded", "left out by you or a remedy"),
+    ("set_aside", "set aside: copies on both sides"),
+)
 SHAPES = (
     ("messages", "messages: a list of turns"),
     ("alpaca", "alpaca: instruction, input, output"),
@@ -31,6 +37,7 @@ def filter_form(summary: dict[str, Any], where: dict[str, Any], side: str | None
     entries = [
         Entry("text", "words", where.get("text", ""), placeholder="in any case"),
         Entry("check", "check", where.get("check", ""), checks),
+        Entry("state", "edits", where.get("state", ""), STATES),
         Entry("side", "side", side, SIDES),
         Entry("min_tokens", "tokens at least", _number(where.get("min_tokens")), placeholder="any"),
         Entry("max_tokens", "tokens at most", _number(where.get("max_tokens")), placeholder="any"),
@@ -47,8 +54,9 @@ def read_filter(values: dict[str, Any]) -> dict[str, Any]:
     where: dict[str, Any] = {}
     if text := str(values["text"]).strip():
         where["text"] = text
-    if values["check"]:
-        where["check"] = values["check"]
+    for name in ("check", "state"):
+        if values[name]:
+            where[name] = values[name]
     for name in ("min_tokens", "max_tokens"):
         typed = str(values[name]).strip().replace(",", "")
         if typed and not (typed.isascii() and typed.isdigit()):
@@ -63,9 +71,11 @@ def read_filter(values: dict[str, Any]) -> dict[str, Any]:
 def save_form(summary: dict[str, Any]) -> FormScreen:
     """Gives back `{"path", "shape", "side"}`; a path that exists is not taken."""
     path = Path(str(summary["path"])).name.partition(".")[0] or "rows"
+    own = str(summary["format"])
+    shape = own if own in dict(SHAPES) else "messages"
     entries = [
         Entry("path", "new file", str(Path.cwd() / f"{path}-edited.jsonl")),
-        Entry("shape", "shape", "messages", SHAPES),
+        Entry("shape", "shape", shape, SHAPES),
         Entry("side", "rows", None, SIDES),
     ]
     said = "The rows as they are now, without those left out. No file is written over."

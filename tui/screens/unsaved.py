@@ -1,4 +1,4 @@
-"""The question on leaving a row that was changed. Going on has the focus."""
+"""The question on leaving a row or record that was changed. Going on has the focus."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ class Unsaved(ModalScreen[Answer], inherit_bindings=False):
     BINDINGS = keys.bindings("unsaved")
     AUTO_FOCUS = "OptionList"
 
-    def __init__(self) -> None:
+    def __init__(self, title: str) -> None:
         super().__init__(classes="dialog")
+        self._title = title
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box -short") as box:
-            box.border_title = Content("the row was changed")
-            yield Static("What was written is not taken yet; ctrl+s takes it.", markup=False)
+            box.border_title = Content(self._title)
+            yield Static("What you wrote is not saved yet: ctrl+s saves it.", markup=False)
             answers = [
                 Option(
                     Content.assemble((f"{key.shown:<5}{key.hint:<15}", "bold"), key.words),

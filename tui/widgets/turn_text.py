@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
 
 from rich.text import Text
 from textual import events
+from textual.containers import VerticalScroll
+from textual.geometry import Offset
 from textual.widgets import TextArea
 
 from engine.text import MAX_MARKS, clean
@@ -77,6 +78,27 @@ class TurnText(TextArea):
         """What is written; what it began with, untouched, when nothing was changed."""
         return self.given if self.text == self._first else self._stand_ins.back(self.text)
 
+    def on_focus(self) -> None:
+        self.call_after_refresh(self._bring_into_view)
+
+    def scroll_cursor_visible(self, center: bool = False, animate: bool = False) -> Offset:
+        """The text is as high as it needs: what scrolls is the place around it."""
+        moved = super().scroll_cursor_visible(center, animate)
+        if self.has_focus:
+            self.call_after_refresh(self._bring_into_view)
+        return moved
+
+    def _bring_into_view(self) -> None:
+        place = next((a for a in self.ancestors if isinstance(a, VerticalScroll)), None)
+        if place is None or not self.has_focus:
+            return
+        line, top = self.cursor_screen_offset.y, place.region.y
+        line -= self.cursor_location[0] == 0  # with the words above a text's first line
+        below = line + 1 - place.region.bottom
+        if line < top or below > 0:
+            by = below if below > 0 else line - top
+            place.scroll_relative(y=by, animate=False, immediate=True)
+
     def get_line(self, line_index: int) -> Text:
         shown = self._stand_ins.shown(self.document.get_line(line_index))
         return Text(shown, end="", no_wrap=True)
@@ -117,10 +139,6 @@ class TurnText(TextArea):
             self.app.copy_to_clipboard(clean(self._stand_ins.back(text)))
 
 
-def as_messages(turns: list[tuple[dict[str, Any], str, str]]) -> list[dict[str, Any]]:
-    """Messages of (what the turn was, its role, its text); the rest of a turn stays with its role."""
-    found = []
-    for was, role, text in turns:
-        rest = was if was.get("role") == role else {}
-        found.append({**rest, "role": role, "content": text})
-    return found
+def write_in(text: TurnText) -> None:
+    """Give the focus to a text, which brings its cursor into view itself."""
+    text.screen.set_focus(text, scroll_visible=False)
