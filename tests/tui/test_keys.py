@@ -216,7 +216,7 @@ async def test_keys_of_a_form() -> None:
         for key in ("down", "tab", "up", "shift+tab"):
             await press(key)
             places.append(bench.app.focused and bench.app.focused.id)
-        assert places == ["entry-check", "entry-side", "entry-check", "entry-text"]
+        assert places == ["entry-check", "entry-state", "entry-check", "entry-text"]
         await bench.press("down")
         chosen = []
         for key in ("right", "space", "left"):
@@ -263,6 +263,12 @@ async def test_keys_of_the_editor() -> None:
             await press(key)
             places.append(editor._current)
         assert places == [0, 2]
+        await press("f2")
+        assert '"name"' in editor.turns[2].calls.text.text
+        await press("f3")
+        assert '"name"' in editor.tools.text.text
+        await bench.press("escape", "d", "e")
+        editor = bench.app.screen
         await press("ctrl+n")
         await press("ctrl+r")
         assert [turn.role for turn in editor.turns][-2:] == ["assistant", "assistant"]

@@ -52,7 +52,8 @@ class ReplayDesk(FakeDesk):
         self, name: str, given: dict[str, Any], on_item: Callable[[dict[str, Any]], None] | None
     ) -> dict[str, Any]:
         if name == "held_out":
-            return dict(self.said.get("held_out", {"prompts": []}))
+            page = dict(self.said.get("held_out", {"prompts": []}))
+            return {"total": len(page["prompts"]), "most": len(page["prompts"]), **page}
         if name == "tokens" and "tokens" in self.said:
             return dict(self.said["tokens"])
         if name == "answers":
