@@ -3,9 +3,10 @@
     python -m tests.benchmarks.peers --python PEER/bin/python [--data FILE] [--model DIR] [--method full] ...
 
 PEER is an environment of its own with `trl` (and so peft, transformers and datasets) in it; the peers run there,
-finetui runs here by its own launcher. Each measures whole updates, from the end of one to the end of the next. Printed: label
-tokens, real tokens and seconds, the largest memory of the process, the ratios to finetui, the share of the machine's
-own rate of products (`flops`), and the loss curves side by side. Where the counts of tokens differ, it says so.
+finetui runs here by its own launcher. Each measures whole updates, from the end of one to the end of the next.
+Printed: label tokens, real tokens and seconds, the largest memory of the process, the ratios to finetui, the share
+of the machine's own rate of products (`flops`), and the loss curves side by side. Where the counts of tokens
+differ, it says so.
 
 Run it on an idle machine; only ratios mean something elsewhere.
 """
