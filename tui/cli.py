@@ -111,7 +111,10 @@ def _nobody_reads() -> int:
 
 def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", nargs="?", metavar="CONFIG.yaml", help="the settings of the run")
-    parser.add_argument("--data", metavar="FILE", help="the file, folder or hub id to learn from")
+    parser.add_argument(
+        "--data", action="append", metavar="FILE",
+        help="the file, folder or hub id to learn from; given again, the files are read as one",
+    )  # fmt: skip
     parser.add_argument("--model", help="the model to start from")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KNOB=VALUE", dest="settings",
@@ -123,7 +126,10 @@ def _train(parser: argparse.ArgumentParser) -> None:
 
 
 def _data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="the file, folder or hub id to look into")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE",
+        help="the file, folder or hub id to look into; several files are read as one",
+    )  # fmt: skip
     parser.add_argument("--model", help="the model whose tokenizer counts")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KNOB=VALUE", dest="settings",
@@ -215,14 +221,14 @@ def opening_parser() -> Parser:
     parser = Parser(
         prog="finetui",
         description="Fine-tune a language model from the terminal, and see whether it worked.",
-        usage="finetui [DATASET | CONFIG.yaml | RUN] [--theme NAME]\n       finetui COMMAND ...",
+        usage="finetui [DATASET ... | CONFIG.yaml | RUN] [--theme NAME]\n       finetui COMMAND ...",
         epilog=EXAMPLES + "\n".join(lines) + "\n\nfinetui COMMAND --help tells more of one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument(
-        "target", nargs="?", metavar="DATASET|CONFIG.yaml|RUN",
-        help="what to open; nothing: the sample data and the starter model",
+        "target", nargs="*", metavar="DATASET|CONFIG.yaml|RUN",
+        help="what to open, several files as one; nothing: the sample data and the starter model",
     )  # fmt: skip
     parser.add_argument("--theme", help="the theme to open with")
     parser.add_argument("--version", action=Version, nargs=0, help="the version of finetui")
@@ -240,7 +246,7 @@ def command_parser(name: str) -> Parser:
 
 
 def open_workbench(arguments: argparse.Namespace) -> int:
-    """Open the app on what the one argument means."""
+    """Open the app on what the arguments mean."""
     from tui import opening
 
     return opening.open_target(arguments.target, arguments.theme, tuple(COMMANDS))

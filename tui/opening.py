@@ -1,4 +1,4 @@
-"""What the one argument of `finetui` means, and opening the app on it."""
+"""What the arguments of `finetui` mean, and opening the app on it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ class Target:
     run: Path | None = None
 
 
-def open_target(word: str | None, theme: str | None, commands: Sequence[str] = ()) -> int:
+def open_target(words: Sequence[str], theme: str | None, commands: Sequence[str] = ()) -> int:
     """Open the app; without a terminal one line says what to do instead."""
-    target = find_target(word, commands)
+    first = words[0] if words else None
+    target = several_files(words, commands) if len(words) > 1 else find_target(first, commands)
     check_terminal()
     return open_app(target, theme)
 
@@ -67,6 +68,19 @@ def find_target(word: str | None, commands: Sequence[str] = ()) -> Target:
     if there:
         return _data(str(path.resolve()))
     raise Problem(clean(word, 200, lines=False), *_nothing(word, path, commands))
+
+
+def several_files(words: Sequence[str], commands: Sequence[str] = ()) -> Target:
+    """Files to be read as one; a config or a run stands alone."""
+    paths_ = []
+    for word in words:
+        found = find_target(word, commands)
+        path = found.config.data.path
+        if found.run or Path(word).suffix.lower() in (".yaml", ".yml") or not isinstance(path, str):
+            what = "is no data file, and only files can be opened together"
+            raise Problem(clean(word, 200, lines=False), what, "open it alone")
+        paths_.append(path)
+    return Target(knobs.with_value(Config(), "data.path", paths_))
 
 
 def run_target(run: Path) -> Target:

@@ -152,6 +152,8 @@ def what(state: State) -> list[Piece]:
 
 def data_name(config: Config, summary: dict[str, Any] | None) -> str:
     path = config.data.path or (summary or {}).get("path")
+    if isinstance(path, tuple):
+        return Path(path[0]).name if len(path) == 1 else f"{len(path)} files"
     return Path(str(path)).name if path else "sample data"
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from engine.config.sections import Config
 from engine.config.table import did_you_mean, fields_of, find_knob, knobs
 from engine.errors import Problem
 
+_LISTED = re.compile(r"(?=.*[./])[A-Za-z_./][\w./-]*")
+"""A text that needs no quotes in a list, and is neither a word nor a number of YAML's."""
 MAX_FILE_BYTES = 1_000_000
 
 
@@ -42,8 +46,20 @@ def with_value(config: Config, path: str, value: Any) -> Config:
 def with_text(config: Config, path: str, text: str) -> Config:
     """The same from what a person typed: numbers and switches read as YAML, text taken word for word."""
     described = find_knob(path)
+    if described.several and (given := _list_of(text)):
+        return with_value(config, path, given)
     verbatim = described.kind == "text" and not described.choices and bool(text.strip())
     return with_value(config, path, text.strip() if verbatim else parse_value(text))
+
+
+def as_text(value: Any) -> str:
+    """A value that is text or a list of texts as a person writes it: `with_text` reads it back."""
+    if not isinstance(value, (list, tuple)):
+        return str(value)
+    plain = (
+        each if _LISTED.fullmatch(each) else json.dumps(each, ensure_ascii=False) for each in value
+    )
+    return f"[{', '.join(plain)}]"
 
 
 def with_settings(config: Config, settings: list[str]) -> Config:
@@ -54,6 +70,14 @@ def with_settings(config: Config, settings: list[str]) -> Config:
             raise Problem(f"--set {setting}", "no value is given", f"write --set {path}=VALUE")
         config = with_text(config, path.strip(), text)
     return config
+
+
+def _list_of(text: str) -> list[str]:
+    """The texts of a list in brackets; none where it is not one, such as a pattern [ab]*.jsonl."""
+    given = parse_value(text) if text.strip().startswith("[") else None
+    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+        return []
+    return given
 
 
 def read_yaml(path: Path) -> Any:
@@ -207,6 +231,13 @@ def _anchored(config: Config, folder: Path) -> Config:
     """Relative paths in a config file are meant from where the file lies."""
     for path in ("data.path", "data.eval_path", "model.name"):
         value = config.get(path)
-        if value and not Path(value).expanduser().is_absolute() and (folder / value).exists():
-            config = with_value(config, path, str(folder / value))
+        if isinstance(value, tuple):
+            config = with_value(config, path, [_from(folder, each) for each in value])
+        elif value:
+            config = with_value(config, path, _from(folder, value))
     return config
+
+
+def _from(folder: Path, value: str) -> str:
+    relative = not Path(value).expanduser().is_absolute()
+    return str(folder / value) if relative and (folder / value).exists() else value

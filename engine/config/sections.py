@@ -24,10 +24,14 @@ def knob(
     usual: str = "",
     first: bool = False,
     empty: str = "",
+    accepts: str = "",
     **limits: Any,
 ) -> Any:
-    """A field with all that a form needs. `usual` is the range most runs use; `empty` says what None means."""
-    extra: dict[str, Any] = {"unit": unit, "usual": usual, "first": first, "empty": empty}
+    """A field with all that a form needs. `usual` is the range most runs use; `empty` says what None means,
+    `accepts` what can be given where a range does not say it."""
+    extra: dict[str, Any] = {
+        "unit": unit, "usual": usual, "first": first, "empty": empty, "accepts": accepts,
+    }  # fmt: skip
     return Field(default, title=title, description=words, json_schema_extra=extra, **limits)
 
 
@@ -44,9 +48,16 @@ class Model(Section):
     )
 
 
+Name = Annotated[str, Field(min_length=1)]
+
+
 class Data(Section):
-    path: str | None = knob(
-        None, "data", "The file, folder or hub id to learn from.", empty="the sample data"
+    path: Name | Annotated[tuple[Name, ...], Field(min_length=1)] | None = knob(
+        None,
+        "data",
+        "The file, folder or hub id to learn from, or a list of files: [a.jsonl, b.jsonl].",
+        empty="the sample data",
+        accepts="a file, a folder, a hub id, or a list of files",
     )
     eval_path: str | None = knob(
         None,

@@ -29,6 +29,7 @@ class Knob:
     choices: tuple[str, ...]
     kind: Literal["text", "integer", "number", "choice", "switch"]
     limits: str
+    several: bool
 
     @property
     def section(self) -> str:
@@ -87,7 +88,9 @@ def _describe(path: str, info: FieldInfo) -> Knob:
         default=info.default,
         choices=choices,
         kind=kind,
-        limits=_limits(info, choices if kind != "switch" else ("false", "true"), int in kinds),
+        several=_takes_several(info.annotation),
+        limits=extra.get("accepts")
+        or _limits(info, choices if kind != "switch" else ("false", "true"), int in kinds),
     )
 
 
@@ -103,6 +106,11 @@ def _plain_types(annotation: Any) -> Iterator[Any]:
             yield from _plain_types(part)
     elif annotation is not type(None):
         yield annotation
+
+
+def _takes_several(annotation: Any) -> bool:
+    """Is a list of values taken too?"""
+    return get_origin(annotation) is tuple or any(map(_takes_several, get_args(annotation)))
 
 
 def _limits(info: FieldInfo, choices: tuple[str, ...], counted: bool) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from types import TracebackType
 from engine.data.containers import folder, hub, one_file, pattern, several, splits
 from engine.data.containers.record import Progress, Record
 from engine.data.rows import Fault
+from engine.errors import Problem
 
 MOST_INDEXED = 256
 """An index holds each of its files open, and a process may hold about a thousand."""
@@ -62,16 +63,19 @@ class Reading:
 
 
 def open_source(
-    path: str, on_progress: Callable[[int, int], None] = lambda done, total: None
+    path: str | Sequence[str], on_progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Reading:
-    """Find out what `path` is and begin to read it. Raises Problem when it cannot be read at
-    all."""
-    reading = Reading(path, "")
+    """Find out what `path` is and begin to read it; several are files, read one after another.
+    Raises Problem when it cannot be read at all."""
+    reading = Reading(path if isinstance(path, str) else several.name_of(path), "")
 
     def told(done: int, total: int) -> None:
         reading.progress = (done, total)
         on_progress(done, total)
 
+    if not isinstance(path, str):
+        _open_files(reading, _listed(path), told)
+        return reading
     name, split = _split_named(path)
     place = Path(os.path.expanduser(name))
     if _is_folder(place):
@@ -87,13 +91,31 @@ def open_source(
     return reading
 
 
-def check_source(path: str) -> None:
+def check_source(path: str | Sequence[str]) -> None:
     """Refuse a file that is not there, or is none of ours by its first bytes, before anything slow is done for it."""
+    if not isinstance(path, str):
+        for file in _listed(path):
+            one_file.kind_of(file)
+        return
     name, _ = _split_named(path)
     if _is_folder(Path(os.path.expanduser(name))) or _is_hub_name(name):
         return
     for file in pattern.matching(path) if pattern.is_pattern(path) else [path]:
         one_file.kind_of(file)
+
+
+def _listed(paths: Sequence[str]) -> list[str]:
+    """The files of a list of files and patterns, in its order. Raises Problem for what is none, or
+    is named twice."""
+    files: list[str] = []
+    for path in paths:
+        if _is_folder(Path(os.path.expanduser(path))) or _is_hub_name(path):
+            raise Problem(path, "is no file, and a list is one of files", "name its files instead")
+        files += pattern.matching(path) if pattern.is_pattern(path) else [path]
+    twice = next((file for file in files if files.count(file) > 1), None)
+    if twice is not None:
+        raise Problem(twice, "stands twice in the list of files", "name it once")
+    return files
 
 
 def _split_named(path: str) -> tuple[str, str]:

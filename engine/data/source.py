@@ -151,7 +151,11 @@ def nothing(path: str, records: int, log: FaultLog, files: Sequence[str] = ()) -
 
 
 def _read(
-    path: str, config: Config, log: FaultLog, on_progress: OnProgress, on_first: OnFirst
+    path: str | Sequence[str],
+    config: Config,
+    log: FaultLog,
+    on_progress: OnProgress,
+    on_first: OnFirst,
 ) -> tuple[Source, str | None]:
     """One source, and the name of the one that comes with it to be held out."""
 
@@ -289,7 +293,7 @@ def columns_of(config: Config) -> dict[str, str] | None:
     return {part: name for part, name in named.items() if name} if data.answer_column else None
 
 
-def _sample_path() -> str:
+def _sample_path() -> str | Sequence[str]:
     path = settings.load(paths.sample_config()).data.path
     if path is None:
         raise Problem("data.path", "no data is named", "name a file, a folder or a hub id")

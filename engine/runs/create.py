@@ -22,7 +22,8 @@ EDGE_BYTES = 1 << 20
 def create(config: Config, dataset: Dataset, model: Path, title: str = "") -> Path:
     """A new run, ready for its trainer; whatever it needs later lies inside it, the base weights apart."""
     run = _new_folder(Path(dataset.path).stem or "data")
-    config = knobs.with_value(config, "data.path", str(dataset.path))
+    if not isinstance(config.data.path, tuple):
+        config = knobs.with_value(config, "data.path", str(dataset.path))
     _write(run / directory.CONFIG, knobs.dump(config))
     data = paths.make_private(run / directory.DATA)
     freeze(data, dataset)

@@ -30,8 +30,8 @@ import numpy as np
 from engine import config as settings
 from engine import events
 from engine.config import Config
-from engine.data.dataset import open_data
 from engine.data.frozen import FrozenSide, load_frozen
+from engine.data.opening import open_data
 from engine.model.find import find
 from engine.model.load import load_tokenizer
 from engine.runs import directory, follow, launch
@@ -103,7 +103,7 @@ def config_of(given: argparse.Namespace) -> Config:
 
 def prepare(config: Config, folder: Path) -> Path:
     """A fresh run of `config` on its data."""
-    dataset = open_data(config, load_tokenizer(folder))
+    dataset = open_data(config, lambda: load_tokenizer(folder))
     return create(config, dataset, folder)
 
 

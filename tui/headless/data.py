@@ -1,4 +1,4 @@
-"""`finetui data FILE`: what is in it, before anything is trained on it; mended or converted into a new file."""
+"""`finetui data FILE ...`: what is in it, before anything is trained on it; mended or converted into a new file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARKS = {"bad": "✗", "warning": "▲", "info": "·"}
 
 
 def run(arguments: argparse.Namespace) -> int:
-    config = with_file(Config(), "data.path", arguments.file)
+    config = with_file(Config(), "data.path", arguments.files)
     config = with_file(config, "model.name", arguments.model)
     config = knobs.with_settings(config, arguments.settings)
     call, given = _asked(arguments)

@@ -21,9 +21,17 @@ def open_desk() -> Iterator[Desk]:
         desk.close()
 
 
-def with_file(config: Config, path: str, given: str | None) -> Config:
-    """A config with one path or name set, as the person means it from where they stand."""
+def with_file(config: Config, path: str, given: str | list[str] | None) -> Config:
+    """A config with one path or name set, or with several paths, as the person means it from where
+    they stand."""
     if given is None:
         return config
+    if isinstance(given, str):
+        return knobs.with_value(config, path, _from_here(given))
+    several = [_from_here(each) for each in given]
+    return knobs.with_value(config, path, several if len(several) > 1 else several[0])
+
+
+def _from_here(given: str) -> str:
     place = Path(given).expanduser()
-    return knobs.with_value(config, path, str(place.resolve()) if place.exists() else given)
+    return str(place.resolve()) if place.exists() else given

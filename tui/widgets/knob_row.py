@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from engine.config import Knob
+from engine.config import Knob, as_text
 from engine.text import clean
 from tui.focus import focus
 from tui.widgets.field import Field
@@ -28,7 +28,7 @@ def shown(value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, float):
         return _number(value)
-    return clean(value, 2_000, lines=False)
+    return clean(as_text(value), 2_000, lines=False)
 
 
 def _number(value: float) -> str:
@@ -166,4 +166,4 @@ class KnobRow(Widget, can_focus=True):
 
 def _plain(value: Any) -> str:
     """The value as text to edit: foreign text stays as it is, the field makes it visible."""
-    return value if isinstance(value, str) else shown(value)
+    return as_text(value) if isinstance(value, (str, tuple)) else shown(value)

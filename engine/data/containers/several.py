@@ -24,6 +24,11 @@ def shown(files: Sequence[Path] | Sequence[str]) -> str:
     return names if len(files) <= SHOWN else f"{names} and {len(files) - SHOWN} more"
 
 
+def name_of(paths: Sequence[str]) -> str:
+    """The name of the files as one source."""
+    return paths[0] if len(paths) == 1 else ", ".join(paths)
+
+
 def kinds_of(files: Sequence[str], path: str) -> list[Kind]:
     """What each file is. Raises Problem where one cannot be read, or is of another kind or has
     other fields than the first."""
