@@ -129,11 +129,14 @@ class Facts:
     def sketches(self, at: Places) -> NDArray[np.uint8]:
         return self.of("minima", at)
 
+    def questions(self, at: Places) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Numbers of the questions of the rows `at`, as they are and normalised."""
+        return self.of("question", at), self.of("plain_question", at)
+
     def prints(self, at: Places) -> Prints:
         """What the overlap compares of the rows `at`."""
         counts = self.of("gram_counts", at)
-        exact, normal = (self.of(name, at) for name in ("question", "plain_question"))
-        return Prints(exact, normal, counts, self._grams(self._places[at], counts))
+        return Prints(*self.questions(at), counts, self._grams(self._places[at], counts))
 
     def _grams(self, places: Places, counts: Places) -> NDArray[np.uint64]:
         there, order = self._stand_in(places)

@@ -37,7 +37,9 @@ class Leaks:
 
 
 class Printed(Protocol):
-    """The `Prints` of rows, by position."""
+    """The `Prints` of rows, by position; `questions` are their `exact` and `normal` alone."""
+
+    def questions(self, at: Places) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]: ...
 
     def prints(self, at: Places) -> Prints: ...
 
@@ -71,22 +73,15 @@ def leaks(
         np.array([at for at, side in enumerate(sides) if side == name], np.int64)
         for name in ("eval", "train")
     )
-    exact, normal = _copies(printed, held, train)
+    exact, normal = (
+        held[np.isin(asked, learned)]
+        for asked, learned in zip(printed.questions(held), printed.questions(train), strict=True)
+    )
     pairs = np.zeros((0, 2), np.int64)
     if threshold is not None and len(held) and len(train):
         search = _Search(rows, printed, train, threshold)
         pairs = np.concatenate(list(search.pairs(held, on_progress)))
     return Leaks(exact, normal, pairs[:, 0], pairs)
-
-
-def _copies(printed: Printed, held: Places, train: Places) -> tuple[Places, Places]:
-    """The held-out rows whose question is trained on to the letter, and but for case and spaces."""
-    parts = [printed.prints(train[part]) for part in _parts(len(train), TRAIN_AT_ONCE)]
-    asked = printed.prints(held)
-    empty = np.zeros(0, np.uint64)
-    exact = np.concatenate([empty, *(part.exact for part in parts)])
-    normal = np.concatenate([empty, *(part.normal for part in parts)])
-    return held[np.isin(asked.exact, exact)], held[np.isin(asked.normal, normal)]
 
 
 def _parts(count: int, size: int) -> Iterator[slice]:

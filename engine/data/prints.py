@@ -36,6 +36,10 @@ class Prints:
     counts: NDArray[np.int64]
     grams: NDArray[np.uint64]
 
+    def questions(self, at: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """`exact` and `normal` of some questions."""
+        return self.exact[at], self.normal[at]
+
     def prints(self, at: NDArray[np.int64]) -> Prints:
         """Those of some questions."""
         grams = picked(self.grams, self.counts, at)
