@@ -93,7 +93,10 @@ def standing(journal: Iterable[Operation]) -> list[Operation]:
 
 def _change(overlay: Overlay, operation: Operation) -> None:
     for name, place, *tree in operation["rows"]:
-        overlay.changed[name, place] = Held.from_json(tree)
+        held, before = Held.from_json(tree), overlay.changed.get((name, place))
+        if held.tools is None and before is not None:
+            held = replace(held, tools=before.tools)
+        overlay.changed[name, place] = held
     _choose(overlay, operation)
 
 

@@ -361,3 +361,35 @@ def test_drafts_come_back_with_the_data(work: DataWork, file: Path) -> None:
     again.draft(TASK, None, turns)
     assert summary(reopened(file))["draft"] == {"index": None, "messages": turns, "tools": None}
     file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
+
+
+def test_calls_and_tools_of_a_row_are_changed_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINETUI_HOME", str(tmp_path / "home"))
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(
+        json.dumps({"messages": [{"role": "user", "content": f"q{n}"},
+                                 {"role": "assistant", "content": f"a{n}", "weight": 1}]}) + "\n"
+        for n in range(20)))  # fmt: skip
+    work = DataWork()
+    work.opened(reopened(path))
+    tools = '[{"type": "function", "function": {"name": "log_in"}}]'
+    call = '[{"type": "function", "function": {"name": "log_in", "arguments": {}}, "id": "c1"}]'
+    turns = [
+        {"role": "user", "content": "q3"},
+        {"role": "assistant", "content": "", "tool_calls": call, "trained": False},
+        {"role": "tool", "content": "ok", "name": "log_in", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "a3", "trained": True},
+    ]
+    work.edit(TASK, 3, turns, tools)
+    for each in (work, DataWork()):
+        each.opened(reopened(path))
+        row = each.rows(TASK, 3, 1)["rows"][0]
+        assert (row["messages"], row["tools"]) == (turns, tools)
+        assert "log_in" in "".join(text for _, text in row["segments"])  # the model sees it
+    work.edit(TASK, 3, [{**turns[0], "content": "asked"}, *turns[1:]])
+    row = work.rows(TASK, 3, 1)["rows"][0]
+    assert (row["user"], row["tools"]) == ("asked", tools)  # not given: as they were
+    with pytest.raises(Problem, match=r"row 4: .*c2"):
+        work.edit(TASK, 3, [*turns[:2], {**turns[2], "tool_call_id": "c2"}, turns[3]])

@@ -172,6 +172,10 @@ async def test_rows_of_a_filter_are_shown_as_they_are_found() -> None:
         assert words in bench.text()
         await bench.press("j")
         assert "▸ 2 of 40" in bench.text()
+        pane._at = 30  # on its way from the desk
+        pane._show_found(pane._search, 41)
+        assert pane._at == 30
+        pane._want(1)
         desk.let_go("search")
         await bench.settle()
         assert "▸ 2 of 100" in bench.text()  # it stays where it was

@@ -5,6 +5,7 @@ A change of look is reviewed by eye and accepted with `pytest --snapshot-update 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from engine.errors import Problem
 from tests.tui.opened import NARROW, WIDE, Bench
 from tests.tui.recorded.replay import RUN, ReplayDesk, ReplayRuns, story_until
 from tui.app import Workbench
+from tui.panes.data import DataPane
 
 BROKEN = Problem(
     "tickets.jsonl:118:42", "a string is not closed", "add the quote, or take the line out"
@@ -61,6 +63,22 @@ def pressing(*pressed: str, then: Do = nothing) -> Do:
     return do
 
 
+async def edit_calls(bench: Bench) -> None:
+    """A row that calls a tool, opened at its tools."""
+    row = bench.app.bench.query_one(DataPane).row
+    assert row is not None
+    function = {"name": "find_order", "arguments": {"number": 118}}
+    row["tools"] = json.dumps([{"type": "function", "function": {"name": "find_order"}}])
+    answer = row["messages"][-1]
+    calls = json.dumps([{"type": "function", "function": function}])
+    row["messages"][-1:] = [
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        {"role": "tool", "content": "shipped", "name": "find_order"},
+        answer,
+    ]
+    await bench.press("e", "shift+tab", "shift+tab")
+
+
 # name: what the desk is given, what the run has told, what the person does
 STATES: dict[str, tuple[dict[str, Any], list[Any], Do]] = {
     "loading": (
@@ -94,12 +112,16 @@ STATES: dict[str, tuple[dict[str, Any], list[Any], Do]] = {
     "histogram": (FAULTY, [], pressing("v")),
     "filter": (FAULTY, [], pressing("f")),
     "editor": (FAULTY, [], pressing("e")),
+    "problem": (FAULTY, [], pressing("p", "enter")),
+    "record": (FAULTY, [], pressing("p", "down", "enter", "enter")),
+    "calls": (FAULTY, [], edit_calls),
     "mapping": ({"said": "csv.json"}, [], nothing),
 }
 PANES = {
     "loading": "14", "ready": "1234", "data-error": "12", "knob-error": "2", "preparing": "3", "training": "34",
     "stopped": "3", "failed": "3", "done": "34", "help": "1", "faulty": "1", "partly": "1", "checks": "-", "check": "-",
-    "tokens": "-", "histogram": "-", "filter": "-", "editor": "-", "mapping": "-",
+    "tokens": "-", "histogram": "-", "filter": "-", "editor": "-", "mapping": "-", "problem": "-", "record": "-",
+    "calls": "-",
 }  # fmt: skip
 
 

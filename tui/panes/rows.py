@@ -190,12 +190,12 @@ class RowsPane(Pane):
         """More rows than a moment ago can be looked at; the first one is shown at once."""
         if call is not self._search:
             return
-        self._store.total = max(total, self._store.total)
+        first, self._store.total = not self._store.total, max(total, self._store.total)
         self._retitle()
-        if row := self.row:
-            self._show_row(row)
-        else:
+        if first:
             self._want(0)
+        elif row := self.row:
+            self._show_row(row)
 
     def _end_search(self, call: Call) -> None:
         if call is not self._search:
@@ -204,7 +204,7 @@ class RowsPane(Pane):
         row = self.row
         self._store.forget(self._store.side, self._store.where)
         if row is None:
-            self._want(0)
+            self._want(self._at)
         else:  # rows before it may have been found since
             self._seek_number(int(row["number"]))
 

@@ -61,8 +61,8 @@ class MappingForm(Vertical):
         rows = f"{self._rows:,} rows, " if self._rows else ""
         return Content.assemble(
             f"{rows}{columns:,} columns, and none has a name that is known.\n",
-            ("Choose with ", "$quiet"), ("←→", "bold"), (", go on with ", "$quiet"), ("↑↓", "bold"),
-            (", ", "$quiet"), ("enter", "bold"), (" reads the data so. Your file stays as it is.", "$quiet"),
+            ("←→", "bold"), (" chooses, ", "$quiet"), ("↑↓", "bold"), (" goes on, ", "$quiet"),
+            ("enter", "bold"), (" reads the data so. Your file stays as it is.", "$quiet"),
         )  # fmt: skip
 
     def on_mount(self) -> None:

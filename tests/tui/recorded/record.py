@@ -59,6 +59,7 @@ def record_faulty() -> None:
             if not said["summary"].get("mapping"):
                 said["rows"] = desk.call("rows", start=0, count=ROWS).result()
                 said["tokens"] = desk.call("tokens", index=0).result()
+                said["record"] = desk.call("record", number=18).result()
             _write(
                 f"{path.suffix[1:]}.json",
                 json.dumps(said, ensure_ascii=False, indent=0),

@@ -52,10 +52,9 @@ class ReplayDesk(FakeDesk):
         self, name: str, given: dict[str, Any], on_item: Callable[[dict[str, Any]], None] | None
     ) -> dict[str, Any]:
         if name == "held_out":
-            page = dict(self.said.get("held_out", {"prompts": []}))
-            return {"total": len(page["prompts"]), "most": len(page["prompts"]), **page}
-        if name == "tokens" and "tokens" in self.said:
-            return dict(self.said["tokens"])
+            return dict(self.said.get("held_out", {"prompts": [], "total": 0, "most": 500}))
+        if name in ("tokens", "record") and name in self.said:
+            return dict(self.said[name])
         if name == "answers":
             return self._recorded_answers(given, on_item)
         found = super()._answer(name, given, on_item)
