@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.config import Config
 from engine.data import source as sources
 from engine.data.facts import Facts
-from engine.data.overlap import Leaks, counted, leaks
+from engine.data.overlap import Leaks, counted, leaks_between
 from engine.data.problems import FaultLog
 from engine.data.project import Project
 from engine.data.rows import Fault, Row
@@ -117,7 +117,8 @@ def _leaks(used: Used, codes: NDArray[np.int8], on_progress: OnProgress) -> Leak
     def told(done: int, total: int) -> None:
         on_progress("counting overlap", done, total)
 
-    return leaks(used.rows, named(codes), NEAR, used.facts, told)
+    held, train = (np.flatnonzero(codes == side) for side in (EVAL, TRAIN))
+    return leaks_between(used.rows, used.facts, held, train, NEAR, told)
 
 
 def _by_file(

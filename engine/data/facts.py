@@ -89,6 +89,8 @@ class Facts:
 
     def with_edits(self, places: Sequence[int], facts: Arrays) -> Facts:
         """The same, other facts at some places of the whole table; those behind its end are added."""
+        if not places:
+            return self
         edited = np.array(places, np.int64)
         count = max(len(self._table["known"]), 1 + int(edited.max(initial=-1)))
         return Facts(self._table, np.arange(count), edited, facts, self._starts)

@@ -20,7 +20,7 @@ Side = Literal["train", "eval"]
 METHOD = "every pair that shares enough 3-grams of words is compared in full"
 HELD_AT_ONCE, TRAIN_AT_ONCE = 32_768, 8192
 PAIRS_AT_ONCE = 1_000_000
-KEPT_TEXTS = 4096
+KEPT_TEXTS = 1024
 Places = NDArray[np.int64]
 
 
@@ -61,18 +61,25 @@ def counted(found: Leaks, threshold: float | None = None) -> dict[str, Any]:
 
 
 def leaks(
-    rows: Sequence[Row],
-    sides: Sequence[Side | None],
-    threshold: float | None = None,
-    printed: Printed | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    rows: Sequence[Row], sides: Sequence[Side | None], threshold: float | None = None
 ) -> Leaks:
-    """The held-out rows that are trained on; `printed` are the rows' prints where they are at hand."""
-    printed = printed or prints_of(rows)
+    """The held-out rows that are trained on."""
     held, train = (
         np.array([at for at, side in enumerate(sides) if side == name], np.int64)
         for name in ("eval", "train")
     )
+    return leaks_between(rows, prints_of(rows), held, train, threshold)
+
+
+def leaks_between(
+    rows: Sequence[Row],
+    printed: Printed,
+    held: Places,
+    train: Places,
+    threshold: float | None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Leaks:
+    """Those of the rows `held` (positions) that are among the rows `train`, by the prints of all rows."""
     exact, normal = (
         held[np.isin(asked, learned)]
         for asked, learned in zip(printed.questions(held), printed.questions(train), strict=True)

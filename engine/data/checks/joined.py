@@ -11,7 +11,7 @@ from engine.data.checks.shingles import jaccard, shingles
 
 THRESHOLD = 0.8
 """The Jaccard index from which two texts are near copies."""
-KEPT_TEXTS = 4096
+KEPT_TEXTS = 1024
 
 
 class Joined:
