@@ -466,9 +466,8 @@ class FakeDesk:
             if _holds(row, asked.get("text", ""))
             and ("check" not in asked or asked["check"] in row["checks"])
             and asked.get("min_tokens", 0) <= row["tokens"] <= asked.get("max_tokens", 10**9)
-            and asked.get("state") in (None, *(["excluded"] if row.get("excluded") else []),
-                                       *(["edited"] if row.get("edited") else []))
-        ]  # fmt: skip
+            and (not asked.get("state") or row.get(asked["state"]))
+        ]
 
 
 def _holds(row: dict[str, Any], text: str) -> bool:
