@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -61,14 +62,33 @@ def join_products(model: Any) -> None:
     """Give every LoRA layer the joined product, and keep its adapter in fp32 (it is its own master copy)."""
     from peft.tuners.lora import Linear
 
+    rows = Rows()
     for module in model.modules():
         if isinstance(module, Linear):
             for name in (*module.lora_A, *module.lora_magnitude_vector):
                 for part in (module.lora_A, module.lora_B, module.lora_magnitude_vector):
                     if name in part:
                         part[name].float()
-            module.joined = JoinedWeight(module)
+            module.joined = JoinedWeight(module, rows)
             module.forward = module.joined.forward
+
+
+@dataclass
+class Rows:
+    """Which rows of every product the adapter is added to: (rows, 1) of 1 and 0, or None for all."""
+
+    adapted: torch.Tensor | None = None
+
+
+def adapter_rows(model: Any) -> Rows | None:
+    """What the model's adapter layers look at, where they all do; else its sides need passes of their own."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    if not layers or not all(hasattr(layer, "joined") for layer in layers):
+        return None
+    rows: Rows = layers[0].joined.rows
+    return rows
 
 
 class JoinedWeight:
@@ -77,8 +97,8 @@ class JoinedWeight:
     The base layer's own weight becomes a view of it, so nothing is held twice.
     """
 
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
+    def __init__(self, layer: Any, rows: Rows) -> None:
+        self.layer, self.rows = layer, rows
         self.name: str = layer.active_adapters[0]
         weight = layer.base_layer.weight.T if layer.fan_in_fan_out else layer.base_layer.weight
         rank = layer.r[self.name]
@@ -98,9 +118,13 @@ class JoinedWeight:
         a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
         dropped = layer.lora_dropout[name](x)
         side = functional.linear(dropped, a.to(x.dtype)) * layer.scaling[name]
+        adapted = self.rows.adapted
+        if adapted is not None:
+            side = side * adapted
         joined: torch.Tensor = _Joined.apply(x, side, b, self.both, layer.base_layer.bias)  # type: ignore[no-untyped-call]
         if layer.use_dora[name]:
-            joined = self._with_length(joined, a, b)
+            scaled = self._with_length(joined, a, b)
+            joined = scaled if adapted is None else torch.where(adapted > 0, scaled, joined)
         return joined
 
     def _with_length(self, y: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
