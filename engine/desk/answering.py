@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,8 @@ class Source:
     def answer(
         self, task: Task, prompts: list[dict[str, Any]], sides: list[str], max_tokens: int
     ) -> dict[str, Any]:
-        """Both sides' greedy answers to conversations; text streams as items while it comes."""
+        """Both sides' greedy answers to conversations; text streams as items while it comes. With an adapter
+        both sides are written in the same passes."""
         from engine.data.rows import messages_from_json
         from engine.data.tokens import prompt_ids
 
@@ -44,30 +46,47 @@ class Source:
             )
             for p in prompts
         ]
-        found: list[dict[str, Any]] = [{} for _ in prompts]
         for side in sides:
             if side not in self.models:
                 raise Problem(side, "there are no tuned weights yet", "train first")
-            for place, answer in enumerate(self._side(task, side, tokens, max_tokens)):
+        found: list[dict[str, Any]] = [{} for _ in prompts]
+        together = [sides] if self.adapter else [[side] for side in sides]
+        for some in together:
+            for (place, side), answer in self._written(task, some, tokens, max_tokens):
                 found[place][side] = vars(answer)
                 task.item({"prompt": place, "side": side, "text": "", "done": True})
-        return {"answers": found, "step": self.step}
+        return {"answers": found, "step": self.step, "loop": self._loop()}
 
-    def _side(self, task: Task, side: str, tokens: list[list[int]], max_tokens: int) -> list[Any]:
-        from contextlib import nullcontext
-
+    def _written(
+        self, task: Task, sides: list[str], tokens: list[list[int]], max_tokens: int
+    ) -> list[tuple[tuple[int, str], Any]]:
+        """The answers of one model to every prompt, each by all of `sides` at once."""
         from engine.judge.generate import generate
-        from engine.model.adapt import adapter_off
 
-        def on_text(place: int, text: str) -> None:
+        asked = [(place, side) for side in sides for place in range(len(tokens))]
+
+        def on_text(number: int, text: str) -> None:
+            place, side = asked[number]
             task.item({"prompt": place, "side": side, "text": text, "done": False})
 
-        model = self.models[side]
-        with adapter_off(model) if self.adapter and side == "base" else nullcontext():
-            return generate(
-                model, self.tokenizer, tokens, self.ends, max_tokens,
-                on_text=on_text, cancelled=lambda: task.cancelled,
-            )  # fmt: skip
+        base = [n for n, (_, side) in enumerate(asked) if self.adapter and side == "base"]
+        answers = generate(
+            self.models[sides[0]], self.tokenizer, [tokens[place] for place, _ in asked], self.ends,
+            max_tokens, without_adapter=base, on_text=on_text, cancelled=lambda: task.cancelled,
+        )  # fmt: skip
+        return list(zip(asked, answers, strict=True))
+
+    def _loop(self) -> str:
+        """Whose loop writes for the model: `own`, or the slower `transformers`, which the log tells too."""
+        from engine.judge.generate import writes_itself
+
+        if all(map(writes_itself, self.models.values())):
+            return "own"
+        kind = next(iter(self.models.values())).config.model_type
+        print(
+            f"answers: {kind} has attention of its own kind; transformers writes", file=sys.stderr
+        )
+        return "transformers"
 
 
 class Answering:

@@ -11,6 +11,7 @@ each other, their B on the diagonal. Whichever of them is called first computes 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,10 +22,29 @@ SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Names, under one parent, of layers that read the same input in every model that has them."""
 
 
+@dataclass
+class Rows:
+    """Which rows of every product the adapter is added to: (rows, 1) of 1 and 0, or None for all."""
+
+    adapted: torch.Tensor | None = None
+
+
+def adapter_rows(model: nn.Module) -> Rows | None:
+    """What the model's adapter layers look at, where they all do; else its sides need passes of their own."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers: list[Any] = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    if not layers or not all(hasattr(layer, "joined") for layer in layers):
+        return None
+    rows: Rows = layers[0].joined.rows
+    return rows
+
+
 def join_products(model: nn.Module) -> None:
     """Give every LoRA layer the joined product, and keep its adapter in fp32 (it is its own master copy)."""
     from peft.tuners.lora import Linear
 
+    rows = Rows()
     for parent in model.modules():
         adapted = {n: m for n, m in parent.named_children() if isinstance(m, Linear)}
         for layer in adapted.values():
@@ -32,9 +52,9 @@ def join_products(model: nn.Module) -> None:
         for names in SIBLINGS:
             together = [n for n in names if n in adapted and _plain(adapted[n])]
             if len({_kind(adapted[n]) for n in together}) == 1:
-                Joined([adapted.pop(n) for n in together])
+                Joined([adapted.pop(n) for n in together], rows)
         for layer in adapted.values():
-            Joined([layer])
+            Joined([layer], rows)
 
 
 def _widen(layer: Any) -> None:
@@ -61,8 +81,8 @@ class Joined:
     The base layers' own weights become views of it, so nothing is held twice. B is copied in at each product.
     """
 
-    def __init__(self, layers: list[Any]) -> None:
-        self.layers = layers
+    def __init__(self, layers: list[Any], rows: Rows) -> None:
+        self.layers, self.rows = layers, rows
         self.name: str = layers[0].active_adapters[0]
         weights = [_upright(layer) for layer in layers]
         self.width = weights[0].shape[1]
@@ -78,8 +98,8 @@ class Joined:
             )
         self._input: torch.Tensor | None = None
         self._made: dict[int, torch.Tensor] = {}
-        rows = self.both[:, : self.width].split(self.outs)
-        for number, (layer, weight, place) in enumerate(zip(layers, weights, rows, strict=True)):
+        places = self.both[:, : self.width].split(self.outs)
+        for number, (layer, weight, place) in enumerate(zip(layers, weights, places, strict=True)):
             place.copy_(weight.detach())
             layer.base_layer.weight.data = place.T if layer.fan_in_fan_out else place
             layer.joined = self
@@ -107,12 +127,16 @@ class Joined:
         stacked = torch.cat(parts).to(x.dtype)
         b = [layer.lora_B[name].weight for layer in self.layers]
         dropout = first.lora_dropout[name]
-        plain = isinstance(dropout, nn.Identity)
+        adapted = self.rows.adapted
+        plain = isinstance(dropout, nn.Identity) and adapted is None
         side = None if plain else functional.linear(dropout(x), stacked)
+        if side is not None and adapted is not None:
+            side = side * adapted
         a = stacked if plain else None
         made: tuple[torch.Tensor, ...] = _Products.apply(x, a, side, self, *b)  # type: ignore[no-untyped-call]
         if first.use_dora[name]:
-            return (self._with_length(made[0], first),)
+            scaled = self._with_length(made[0], first)
+            return (scaled if adapted is None else torch.where(adapted > 0, scaled, made[0]),)
         return made
 
     def _with_length(self, y: torch.Tensor, layer: Any) -> torch.Tensor:

@@ -110,6 +110,14 @@ def test_from_opening_to_answers(
             )
             assert streamed == answer[side]["text"]
     assert any(a["base"]["text"] != a["tuned"]["text"] for a in answers["answers"])
+    assert answers["loop"] == "own"
+    for side in ("base", "tuned"):
+        alone = desk.call(
+            "answers", run=str(run), prompts=prompts[:3], sides=[side], max_tokens=8
+        ).result(600)
+        assert [a[side]["text"] for a in alone["answers"]] == [
+            a[side]["text"] for a in answers["answers"]
+        ]
     assert desk.call("release").result(600) == {}
 
 

@@ -56,8 +56,10 @@ def lines_of(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, 
 
 
 def test_every_held_out_row_as_a_json_line(
-    run: Path, desk: FakeDesk, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+    run: Path, desk: FakeDesk, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(compare, "BATCH", 8)
     (tmp_path / "rules.yaml").write_text(RULES)
     *rows, last = lines_of(
         capsys, "compare", "last", "--json", "--rules", str(tmp_path / "rules.yaml")

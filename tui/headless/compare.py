@@ -21,7 +21,7 @@ from tui.headless.prompts import read_prompts
 if TYPE_CHECKING:
     from engine.judge.rules import Rules
 
-BATCH = 8
+BATCH = 32
 
 
 def run(arguments: argparse.Namespace) -> int:
