@@ -59,6 +59,7 @@ def test_every_held_out_row_as_a_json_line(
     run: Path, desk: FakeDesk, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "rules.yaml").write_text(RULES)
+    desk.page = 7  # they come in pieces
     *rows, last = lines_of(
         capsys, "compare", "last", "--json", "--rules", str(tmp_path / "rules.yaml")
     )
