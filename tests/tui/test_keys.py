@@ -11,7 +11,7 @@ from textual import events
 from textual.app import App
 from textual.widgets import OptionList
 
-from tests.tui.fake_desk import FakeDesk, FakeRuns, some_runs, story, with_checks
+from tests.tui.fake_desk import PROBLEMS, SUMMARY, FakeDesk, FakeRuns, some_runs, story, with_checks
 from tests.tui.opened import NARROW, WIDE, Bench, opened
 from tui import keys
 from tui.panes.compare import ComparePane
@@ -280,6 +280,33 @@ async def test_keys_of_the_editor() -> None:
         await press("ctrl+s")
         assert bench.screen_name == "Bench"
         assert bench.desk.rows[0]["answer"].endswith("address!")
+        await bench.press("e")
+        other = bench.app.screen
+        assert isinstance(other, Editor)
+        await press("f2")
+        assert other.turns[-1].calls is not None
+        assert other.turns[-1].calls.text.has_focus
+        await press("f3")
+        assert other.tools is not None
+        assert other.tools.text.has_focus
+        assert not press.left
+
+
+async def test_keys_of_a_record() -> None:
+    desk = FakeDesk(summary={**SUMMARY, "problems": PROBLEMS})
+    async with opened(desk=desk) as bench:
+        press = Pressing(bench, "record")
+        asked = ["draft_record", "drop_records", "mend_record"]
+        for key, screen in (
+            ("escape", "Bench"), ("ctrl+n", "Editor"), ("ctrl+t", "Bench"), ("ctrl+s", "Bench"),
+        ):  # fmt: skip
+            await bench.press("p", "enter", "enter")
+            assert bench.screen_name == "RecordEditor"
+            await press(key)
+            assert bench.screen_name == screen
+            await bench.press(*(["escape"] if screen == "Editor" else []))
+        done = [name for name, _ in desk.asked if name in asked]
+        assert done[:2] == ["drop_records", "mend_record"]
         assert not press.left
 
 

@@ -157,6 +157,10 @@ def test_durations(seconds: float, words: str) -> None:
 def test_long_work_says_how_long_still() -> None:
     assert Progress("tokenizing", 20, 100, 1.0).words == "tokenizing 20 of 100"
     assert Progress("tokenizing", 20, 100, 10.0).words == "tokenizing 20 of 100 · 2.0/s · 40s left"
+    assert (
+        Progress("searching", 120_000, 1_000_000, 3.0).words
+        == "searching 120,000 of 1,000,000 · 40,000/s · 22s left"
+    )
     assert Progress("tokenizing", 100, 100, 10.0).words == "tokenizing 100 of 100"
     assert Progress("reading", 50_000, 200_000, 30.0).words == "reading rows 25% · 1m30s left"
     assert Progress("reading", 0, 200_000, 30.0).words == "reading rows 0%"
