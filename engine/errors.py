@@ -16,8 +16,7 @@ class Problem(Exception):
         self.fix = fix.rstrip(".")
 
     def __str__(self) -> str:
-        end = "" if self.fix.endswith(("?", "!")) else "."
-        return f"{self.where}: {self.what}. Fix: {self.fix}{end}"
+        return f"{self.where}: {_sentence(self.what)} Fix: {_sentence(self.fix)}"
 
     def to_json(self) -> dict[str, str]:
         return {"where": self.where, "what": self.what, "fix": self.fix}
@@ -25,6 +24,10 @@ class Problem(Exception):
     @classmethod
     def from_json(cls, fields: dict[str, str]) -> Problem:
         return cls(fields["where"], fields["what"], fields["fix"])
+
+
+def _sentence(words: str) -> str:
+    return words if words.endswith(("?", "!")) else f"{words}."
 
 
 class Cancelled(Exception):

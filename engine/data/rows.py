@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine.errors import Problem
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -133,7 +135,7 @@ class Fault:
     path: str = ""
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}: {self.what}. Fix: {self.fix}."
+        return str(Problem(f"{self.path}:{self.line}:{self.column}", self.what, self.fix))
 
 
 def messages_to_json(messages: tuple[Message, ...]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ Container = Literal["jsonl", "json", "csv", "tsv", "parquet", "arrow", "text"]
 HEAD = 1024 * 1024
 EVEN = 0.8
 ACCEPTED = "JSON Lines, JSON, CSV, TSV, Parquet, Arrow or plain text"
+_BEGINNINGS = {".parquet": "PAR1", ".arrow": "ARROW1"}
 TEXT_SUFFIXES = (".txt", ".md", ".text")
 
 _KINDS = (
@@ -72,6 +73,9 @@ def container_of(head: bytes, suffix: str, path: str, *, whole: bool) -> Found:
         return Found(_lines_or_document(text.lstrip(), whole))
     if suffix in (".json", ".jsonl", ".ndjson"):
         return Found("jsonl")
+    if suffix in _BEGINNINGS:
+        what = f"is named {suffix}, but does not begin with {_BEGINNINGS[suffix]}, as such files do"
+        raise Problem(path, what, "copy the file again, or name it after what it holds")
     return _table(text, suffix, path, whole)
 
 
