@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from engine.config import from_dict
-from engine.data.dataset import Dataset, open_data, summary
+from engine.data.dataset import Dataset
+from engine.data.opening import open_data
+from engine.data.summary import summary
 from engine.errors import Problem
 from engine.text import clean
 from tests.data.reading import alpaca
@@ -42,7 +44,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
         if content is not None:
             raw = content.encode() if isinstance(content, str) else content
             Path(name).write_bytes(raw)
-        return open_data(from_dict({"data": {"path": name, **knobs}}), tiny_tokenizer())
+        return open_data(from_dict({"data": {"path": name, **knobs}}), lambda: tiny_tokenizer())
 
     return open_
 
