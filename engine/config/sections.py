@@ -24,10 +24,14 @@ def knob(
     usual: str = "",
     first: bool = False,
     empty: str = "",
+    accepts: str = "",
     **limits: Any,
 ) -> Any:
-    """A field with all that a form needs. `usual` is the range most runs use; `empty` says what None means."""
-    extra: dict[str, Any] = {"unit": unit, "usual": usual, "first": first, "empty": empty}
+    """A field with all that a form needs. `usual` is the range most runs use; `empty` says what None means;
+    `accepts` says a pattern in words."""
+    extra: dict[str, Any] = {
+        "unit": unit, "usual": usual, "first": first, "empty": empty, "accepts": accepts,
+    }  # fmt: skip
     return Field(default, title=title, description=words, json_schema_extra=extra, **limits)
 
 
@@ -124,6 +128,20 @@ class Method(Section):
         usual="0 to 0.1",
         ge=0.0,
         le=0.9,
+    )
+    targets: str = knob(
+        "all",
+        "targets",
+        "Which products get adapters: all, attention, mlp, or their names with commas.",
+        accepts="all, attention, mlp, or names such as q_proj,v_proj",
+        pattern=r"^\w+(\s*,\s*\w+)*$",
+    )
+    layers: str = knob(
+        "all",
+        "layers",
+        "Which layers get adapters: all, last 8, or numbers from 0 such as 0-7,12.",
+        accepts="all, last N, or numbers such as 0-7,12",
+        pattern=r"^(all|last [1-9]\d*|\d+(-\d+)?(,\s*\d+(-\d+)?)*)$",
     )
     rslora: bool = knob(False, "rsLoRA", "Scale by alpha / sqrt(rank): steadier at high ranks.")
     dora: bool = knob(
@@ -230,6 +248,7 @@ class Runtime(Section):
         "auto",
         "device",
         "auto takes the emptiest GPU, else the CPU; or cpu, cuda:0, cuda:1 and so on.",
+        accepts="auto, cpu, mps, cuda or cuda:N",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
     )
     dtype: Literal["auto", "bfloat16", "float32"] = knob(
@@ -243,6 +262,11 @@ class Runtime(Section):
         empty="from the memory",
         ge=16,
         le=10_000_000,
+    )
+    checkpointing: Literal["auto", "off", "on"] = knob(
+        "auto",
+        "checkpointing",
+        "Compute each layer twice to need less memory; auto does so where the longest row would not fit.",
     )
 
 

@@ -87,7 +87,8 @@ def _describe(path: str, info: FieldInfo) -> Knob:
         default=info.default,
         choices=choices,
         kind=kind,
-        limits=_limits(info, choices if kind != "switch" else ("false", "true"), int in kinds),
+        limits=extra.get("accepts")
+        or _limits(info, choices if kind != "switch" else ("false", "true"), int in kinds),
     )
 
 
@@ -117,8 +118,6 @@ def _limits(info: FieldInfo, choices: tuple[str, ...], counted: bool) -> str:
             low = f"above {rule.gt:g}"
         if getattr(rule, "le", None) is not None:
             high = f"{rule.le:g}" if not isinstance(rule.le, int) else str(rule.le)
-        if getattr(rule, "pattern", None):
-            return "auto, cpu, mps, cuda or cuda:N"
     return f"{low} to {high}" if high else ""
 
 
