@@ -28,7 +28,7 @@ def knob(
     **limits: Any,
 ) -> Any:
     """A field with all that a form needs. `usual` is the range most runs use; `empty` says what None means,
-    `accepts` what can be given where a range does not say it."""
+    `accepts` what can be given where a range or a pattern does not say it in words."""
     extra: dict[str, Any] = {
         "unit": unit, "usual": usual, "first": first, "empty": empty, "accepts": accepts,
     }  # fmt: skip
@@ -136,6 +136,20 @@ class Method(Section):
         ge=0.0,
         le=0.9,
     )
+    targets: str = knob(
+        "all",
+        "targets",
+        "Which products get adapters: all, attention, mlp, or their names with commas.",
+        accepts="all, attention, mlp, or names such as q_proj,v_proj",
+        pattern=r"^\w+(\s*,\s*\w+)*$",
+    )
+    layers: str = knob(
+        "all",
+        "layers",
+        "Which layers get adapters: all, last 8, or numbers from 0 such as 0-7,12.",
+        accepts="all, last N, or numbers such as 0-7,12",
+        pattern=r"^(all|last [1-9]\d*|\d+(-\d+)?(,\s*\d+(-\d+)?)*)$",
+    )
     rslora: bool = knob(False, "rsLoRA", "Scale by alpha / sqrt(rank): steadier at high ranks.")
     dora: bool = knob(
         False, "DoRA", "Train the length of each weight row too: a little better, slower."
@@ -241,6 +255,7 @@ class Runtime(Section):
         "auto",
         "device",
         "auto takes the emptiest GPU, else the CPU; or cpu, cuda:0, cuda:1 and so on.",
+        accepts="auto, cpu, mps, cuda or cuda:N",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
     )
     dtype: Literal["auto", "bfloat16", "float32"] = knob(
@@ -254,6 +269,11 @@ class Runtime(Section):
         empty="from the memory",
         ge=16,
         le=10_000_000,
+    )
+    checkpointing: Literal["auto", "off", "on"] = knob(
+        "auto",
+        "checkpointing",
+        "Compute each layer twice to need less memory; auto does so where the longest row would not fit.",
     )
 
 

@@ -125,8 +125,6 @@ def _limits(info: FieldInfo, choices: tuple[str, ...], counted: bool) -> str:
             low = f"above {rule.gt:g}"
         if getattr(rule, "le", None) is not None:
             high = f"{rule.le:g}" if not isinstance(rule.le, int) else str(rule.le)
-        if getattr(rule, "pattern", None):
-            return "auto, cpu, mps, cuda or cuda:N"
     return f"{low} to {high}" if high else ""
 
 

@@ -11,6 +11,7 @@ from engine.config import Config
 from engine.data.rows import messages_to_json
 from engine.desk.data_work import DataWork
 from engine.errors import Problem
+from engine.model import targets
 from engine.runs import directory
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ class Work:
                 "see the problems listed for this data",
             )
         folder = self._find(settings.model.name, task)
+        if settings.method.name == "lora":
+            targets.adapted(settings.method, targets.shapes(folder))
         run = create(settings, dataset, folder, title)
         return {"id": run.name, "path": str(run), "edits": dataset.edits.overlay.counts}
 

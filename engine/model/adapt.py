@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import nn
 
 from engine.config import Method
 from engine.errors import Problem
+from engine.model import targets
 from engine.model.lora import join_products
 
 
@@ -25,6 +27,8 @@ def adapt(model: Any, method: Method, seed: int) -> Any:
         return model
     from peft import LoraConfig, get_peft_model
 
+    weights = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    modules = targets.module_names(method, weights)
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=method.rank,
@@ -32,7 +36,8 @@ def adapt(model: Any, method: Method, seed: int) -> Any:
         lora_dropout=method.dropout,
         use_rslora=method.rslora,
         use_dora=method.dora,
-        target_modules="all-linear",
+        target_modules="all-linear" if method.targets == method.layers == "all" else modules,
+        layers_to_transform=targets.layer_numbers(method, weights),
     )
     torch.manual_seed(seed)
     adapted = get_peft_model(model, config)
@@ -51,6 +56,27 @@ def load_adapter(model: Any, folder: str) -> Any:
     adapted = PeftModel.from_pretrained(model, folder, local_files_only=True)
     join_products(adapted)
     return adapted
+
+
+def checkpoint_layers(model: nn.Module) -> None:
+    """Keep only each layer's input for the backward pass, and compute the layer again there.
+
+    Set on the layers themselves: transformers' own switch also asks for a gradient of the embeddings, which
+    adapters never need.
+    """
+    from torch.utils.checkpoint import checkpoint
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
+    if not layers:
+        raise Problem(
+            "runtime.checkpointing",
+            "the layers of this model cannot be computed twice",
+            "set it to off, and lower runtime.token_budget",
+        )
+    for layer in layers:
+        layer.gradient_checkpointing = True
+        layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
 
 
 @contextlib.contextmanager

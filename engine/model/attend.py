@@ -24,6 +24,7 @@ FOREIGN_FIELDS = ("attn_logit_softcapping", "attention_sinks", "alibi", "attenti
 WIDEST_HEAD = 256
 """Flash attention's limit."""
 
+OWN = "own"
 Kernel = Literal["blocks", "varlen", "grouped"]
 
 
@@ -36,6 +37,15 @@ def kernel(device: str, dtype: torch.dtype, head_size: int) -> Kernel:
     if device.startswith("cuda") and half and fits:
         return "varlen"
     return "grouped"
+
+
+def kernel_of(model: Any) -> str:
+    """How attention is computed for `model`; `OWN` where it is the model's own, on padded rows."""
+    if not can_attend(model):
+        return OWN
+    text = model.config.get_text_config()
+    size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return kernel(str(model.device), model.dtype, size)
 
 
 def attend(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from engine.config import Config
 from engine.train.schedule import steps_per_epoch, total_steps, warmup_steps
@@ -36,6 +36,8 @@ class Plan:
     device: str
     dtype: str
     threads: int
+    checkpointing: bool = False
+    attention: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,17 +67,39 @@ def eval_rows(held_out: int, looks: int, trained_rows: int, max_fraction: float)
     return min(held_out, max(LEAST_LOOK_ROWS, allowed))
 
 
-def token_budget(facts: dict[str, Any], free_bytes: int, *, cpu: bool) -> int:
-    """Tokens at once that fit in half of what is free, by a formula over the layers' widths.
+@dataclass(frozen=True)
+class Cut:
+    """How many tokens go through the model at once, and whether its layers are computed twice for it."""
 
-    Per token: about 22 hidden states and 8 feed-forward ones a layer (eager, 2 bytes), and the
-    vocabulary's scores four times over in fp32 (scores, softmax, gradients) if every token is a label.
+    token_budget: int
+    checkpointing: bool
+
+
+def cut(
+    facts: dict[str, Any],
+    free_bytes: int,
+    longest: int,
+    wanted: Literal["auto", "off", "on"],
+    *,
+    cpu: bool,
+) -> Cut:
+    """Tokens at once that fit in half of what is free. `auto` computes layers twice only where the longest row
+    does not fit otherwise."""
+    plain = _fitting(facts, free_bytes, checkpointing=False)
+    twice = wanted == "on" or (wanted == "auto" and plain < longest)
+    fits = _fitting(facts, free_bytes, checkpointing=True) if twice else plain
+    return Cut(max(LEAST_BUDGET, min(fits, CPU_BUDGET if cpu else GPU_BUDGET)), twice)
+
+
+def _fitting(facts: dict[str, Any], free_bytes: int, *, checkpointing: bool) -> int:
+    """By a formula over the layers' widths, in units of a hidden state of 2 bytes a token and layer.
+
+    About 22 and three feed-forward ones of 8 are kept; computed twice, one a layer and all of one layer.
     """
     layers, hidden = int(facts.get("layers") or 32), int(facts.get("hidden") or 4096)
-    vocabulary = int(facts.get("vocabulary") or 128_000)
-    per_token = layers * hidden * (22 + 8 * 3) * 2 + vocabulary * 16
-    fits = int(SHARE_OF_FREE * free_bytes / per_token)
-    return max(LEAST_BUDGET, min(fits, CPU_BUDGET if cpu else GPU_BUDGET))
+    kept = 22 + 8 * 3
+    states = layers + kept if checkpointing else layers * kept
+    return int(SHARE_OF_FREE * free_bytes / (states * hidden * 2))
 
 
 def make(
@@ -83,11 +107,12 @@ def make(
     *,
     train_rows: int,
     held_out: int,
-    budget: int,
+    fits: Cut,
     padded: bool,
     device: str,
     dtype: str,
     threads: int,
+    attention: str = "",
 ) -> Plan:
     total = total_steps(config, train_rows)
     per_epoch = steps_per_epoch(train_rows, config.train.batch_size)
@@ -100,9 +125,11 @@ def make(
         learning_rate=config.learning_rate,
         eval_steps=looks,
         eval_rows=eval_rows(held_out, len(looks), trained, config.eval.max_fraction),
-        token_budget=config.runtime.token_budget or budget,
+        token_budget=config.runtime.token_budget or fits.token_budget,
         padded=padded,
         device=device,
         dtype=dtype,
         threads=threads,
+        checkpointing=fits.checkpointing,
+        attention=attention,
     )

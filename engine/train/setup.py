@@ -46,15 +46,17 @@ def prepare(run: Path, report: Report) -> Job:
     model = load.load_model(folder, dtype, device)
     report.raise_if_stopped()
     tokenizer = load.load_tokenizer(folder)
-    padded = not attend.can_attend(model)
+    attention = attend.kernel_of(model)
     model = adapt.adapt(model, config.method, config.train.seed)
     optimizer = Optimizer(adapt.trained(model), config.train.weight_decay)
 
     if decided is None:
         report.say(events.PhaseBegan("planning"))
-        decided = _plan(config, frozen, folder, device, dtype, padded)
+        decided = _plan(config, frozen, folder, device, dtype, attention)
         directory.write_json(run / directory.PLAN, decided.to_json())
     directory.write_json(run / directory.ENVIRONMENT, machine.versions())
+    if decided.checkpointing:
+        adapt.checkpoint_layers(model)
     report.say(_plan_event(decided, model))
     return Job(
         run=run, config=config, plan=decided, data=frozen, model=model, tokenizer=tokenizer, optimizer=optimizer,
@@ -85,22 +87,25 @@ def _dtype(decided: plan.Plan | None, config: Config, device: str) -> torch.dtyp
 
 
 def _plan(
-    config: Config, frozen: Frozen, folder: Path, device: str, dtype: torch.dtype, padded: bool
+    config: Config, frozen: Frozen, folder: Path, device: str, dtype: torch.dtype, attention: str
 ) -> plan.Plan:
     if not len(frozen.train):
         raise Problem("data", "no row is left to train on", "lower data.eval_fraction, or add rows")
-    budget = plan.token_budget(
-        facts(folder), machine.free_bytes(device), cpu=not device.startswith("cuda")
-    )
+    sides = [side for side in (frozen.train, frozen.eval) if len(side)]
+    fits = plan.cut(
+        facts(folder), machine.free_bytes(device), max(int(np.diff(side.offsets).max()) for side in sides),
+        config.runtime.checkpointing, cpu=not device.startswith("cuda"),
+    )  # fmt: skip
     return plan.make(
         config,
         train_rows=len(frozen.train),
         held_out=len(frozen.eval),
-        budget=budget,
-        padded=padded,
+        fits=fits,
+        padded=attention == attend.OWN,
         device=device,
         dtype=_short(dtype),
         threads=torch.get_num_threads(),
+        attention=attention,
     )
 
 

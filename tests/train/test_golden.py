@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from engine import events
 from engine.judge.held_out import held_out_losses
 from engine.model.adapt import trained
 from engine.model.attend import by_document
+from engine.model.elementwise import by_hand
 from engine.train import loop
 from engine.train.batches import rows_of_step
 from engine.train.schedule import learning_rate
@@ -27,11 +29,9 @@ METHODS = ("full", "lora")
 
 def gradients_of(job: Any, rows: np.ndarray) -> tuple[float, dict[str, torch.Tensor]]:
     job.optimizer.clear()
-    if job.plan.padded:
+    documents = contextlib.nullcontext() if job.plan.padded else by_document(job.model)
+    with documents, by_hand(job.model):
         found = loop.gradients(job, 0, rows)
-    else:
-        with by_document(job.model):
-            found = loop.gradients(job, 0, rows)
     return found.loss, {
         n: p.grad.clone() for n, p in trained(job.model).items() if p.grad is not None
     }
@@ -87,6 +87,28 @@ def test_gradients_do_not_depend_on_how_a_batch_is_cut(
         torch.testing.assert_close(
             gradient, wanted[name], **CLOSE, msg=lambda m, n=name: f"{n}: {m}"
         )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_computing_layers_twice_changes_no_gradient(tmp_path: Path, method: str) -> None:
+    """Bit for bit, and every adapter has one although the base is frozen."""
+    side = random_side(8)
+    found = {}
+    for wanted in ("off", "on"):
+        settings = {"method.name": method, "method.rank": 4, "runtime.checkpointing": wanted}
+        job = make_job(tiny_model(), side, random_side(3), tmp_path, settings, budget=40)
+        job.model.train()
+        lively(job.model)
+        found[wanted] = gradients_of(job, np.arange(8))
+        layer = job.model.get_submodule(
+            "base_model.model.model.layers.0" if method == "lora" else "model.layers.0"
+        )
+        assert layer.gradient_checkpointing is (wanted == "on")
+    assert found["off"][0] == found["on"][0]
+    assert found["off"][1].keys() == found["on"][1].keys()
+    for name, gradient in found["on"][1].items():
+        assert torch.equal(gradient, found["off"][1][name]), name
+        assert gradient.abs().max() > 0, name
 
 
 @pytest.mark.parametrize("settings", [{"method.rslora": True}, {"method.dora": True}])
