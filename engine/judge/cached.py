@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Any
 
@@ -34,7 +35,7 @@ def write_cached(
     most_tokens = CACHE_BYTES // _bytes_per_token(plain)
     writing: list[Line] = []
     cache = Cache(plain.device)
-    with with_cache(plain):
+    with with_cache(plain), _still(rows):
         while waiting or writing:
             if cancelled():
                 raise Cancelled
@@ -46,6 +47,19 @@ def write_cached(
                 line.take(token)
             writing += begun
             _drop_ended(writing, cache)
+
+
+@contextlib.contextmanager
+def _still(rows: Rows | None) -> Iterator[None]:
+    """No weight changes inside; all rows are adapted again afterwards."""
+    if rows is None:
+        yield
+        return
+    rows.still = object()
+    try:
+        yield
+    finally:
+        rows.still = rows.adapted = None
 
 
 def _next(waiting: deque[Line], writing: int, max_tokens: int, most_tokens: int) -> list[Line]:
@@ -76,14 +90,10 @@ def _pass(
     last = torch.tensor([end - 1 for end in accumulate(lengths)], device=model.device)
     if rows is not None:
         rows.adapted = _adapted(lines, lengths, model)
-    try:
-        out = model(
-            input_ids=ids.unsqueeze(0), position_ids=positions.unsqueeze(0), line_cache=cache,
-            logits_to_keep=last, use_cache=False,
-        )  # fmt: skip
-    finally:
-        if rows is not None:
-            rows.adapted = None
+    out = model(
+        input_ids=ids.unsqueeze(0), position_ids=positions.unsqueeze(0), line_cache=cache,
+        logits_to_keep=last, use_cache=False,
+    )  # fmt: skip
     logits: torch.Tensor = out.logits[0]
     return logits
 

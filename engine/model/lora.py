@@ -27,6 +27,8 @@ class Rows:
     """Which rows of every product the adapter is added to: (rows, 1) of 1 and 0, or None for all."""
 
     adapted: torch.Tensor | None = None
+    still: object | None = None
+    """While one object stands here no weight changes, and every layer lays its A and B out only once."""
 
 
 def adapter_rows(model: nn.Module) -> Rows | None:
@@ -96,6 +98,8 @@ class Joined:
             self.bias = torch.cat(
                 [m if b is None else b.detach() for b, m in zip(biases, missing, strict=True)]
             )
+        self._stacked: torch.Tensor | None = None
+        self._still: object | None = None
         self._input: torch.Tensor | None = None
         self._made: dict[int, torch.Tensor] = {}
         places = self.both[:, : self.width].split(self.outs)
@@ -123,9 +127,8 @@ class Joined:
 
     def _products(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         name, first = self.name, self.layers[0]
-        parts = [layer.lora_A[name].weight * layer.scaling[name] for layer in self.layers]
-        stacked = torch.cat(parts).to(x.dtype)
-        b = [layer.lora_B[name].weight for layer in self.layers]
+        learning = torch.is_grad_enabled()
+        stacked = self._stack(x.dtype) if learning else self._laid_out(x.dtype)
         dropout = first.lora_dropout[name]
         adapted = self.rows.adapted
         plain = isinstance(dropout, nn.Identity) and adapted is None
@@ -133,11 +136,32 @@ class Joined:
         if side is not None and adapted is not None:
             side = side * adapted
         a = stacked if plain else None
-        made: tuple[torch.Tensor, ...] = _Products.apply(x, a, side, self, *b)  # type: ignore[no-untyped-call]
+        made: tuple[torch.Tensor, ...] = (
+            _Products.apply(x, a, side, self, *self._b())  # type: ignore[no-untyped-call]
+            if learning
+            else _cut(_beside(x, a, side), self)
+        )
         if first.use_dora[name]:
             scaled = self._with_length(made[0], first)
             return (scaled if adapted is None else torch.where(adapted > 0, scaled, made[0]),)
         return made
+
+    def _b(self) -> tuple[torch.Tensor, ...]:
+        return tuple(layer.lora_B[self.name].weight for layer in self.layers)
+
+    def _stack(self, dtype: torch.dtype) -> torch.Tensor:
+        """All A, scaled, below each other."""
+        name = self.name
+        parts = [layer.lora_A[name].weight * layer.scaling[name] for layer in self.layers]
+        return torch.cat(parts).to(dtype)
+
+    def _laid_out(self, dtype: torch.dtype) -> torch.Tensor:
+        """The same with every B in its place, done again only where a weight may have changed."""
+        still = self.rows.still
+        if still is None or self._still is not still or self._stacked is None:
+            _place(self, self._b())
+            self._stacked, self._still = self._stack(dtype), still
+        return self._stacked
 
     def _with_length(self, y: torch.Tensor, layer: Any) -> torch.Tensor:
         """DoRA: each output row scaled to its trained length; the norm itself carries no gradient."""
@@ -181,15 +205,11 @@ class _Products(torch.autograd.Function):
         joined: Joined,
         *b: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
-        if side is None:
-            assert a is not None
-            side = functional.linear(x, a)
         _place(joined, b)
-        both = torch.cat((x, side), dim=-1)
+        both = _beside(x, a, side)
         ctx.save_for_backward(both, a)
         ctx.joined, ctx.b_dtype = joined, b[0].dtype
-        made = functional.linear(both, joined.both, joined.bias)
-        return tuple(made.split(joined.outs, dim=-1))
+        return _cut(both, joined)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -214,6 +234,19 @@ class _Products(torch.autograd.Function):
         )
         given = grad_side.view(*both.shape[:-1], -1) if ctx.needs_input_grad[2] else None
         return grad_x, grad_a, given, None, *grad_b
+
+
+def _beside(x: torch.Tensor, a: torch.Tensor | None, side: torch.Tensor | None) -> torch.Tensor:
+    """[x, side]"""
+    if side is None:
+        assert a is not None
+        side = functional.linear(x, a)
+    return torch.cat((x, side), dim=-1)
+
+
+def _cut(both: torch.Tensor, joined: Joined) -> tuple[torch.Tensor, ...]:
+    """The joined product, cut by layer."""
+    return tuple(functional.linear(both, joined.both, joined.bias).split(joined.outs, dim=-1))
 
 
 def _place(joined: Joined, b: tuple[torch.Tensor, ...]) -> None:

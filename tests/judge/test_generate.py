@@ -175,6 +175,18 @@ def test_afterwards_the_model_is_as_before() -> None:
     assert torch.equal(model(input_ids=ids).logits, before)
 
 
+def test_a_weight_changed_between_two_calls_counts() -> None:
+    model = trained_adapter()
+    places = range(len(PROMPTS))
+    generate(model, tiny_tokenizer(), PROMPTS, [], MOST, without_adapter=places[:3])
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora" in name:
+                parameter.mul_(-1.5)
+    wanted = [plain_greedy(model, p, []) for p in PROMPTS]
+    assert_equal(generate(model, tiny_tokenizer(), PROMPTS, [], MOST), wanted)
+
+
 def test_a_line_that_ended_costs_nothing() -> None:
     """The number of rows that go through the layers is that of the tokens needed, and no more."""
     model = tiny_model(seed=3)
