@@ -1,10 +1,6 @@
 """What of a model is trained: all of it, or LoRA adapters beside frozen weights.
 
-PEFT places the adapters, names them and writes their files; the product is ours. In bfloat16, adding
-an adapter's product to an output that is already rounded swallows up to 40% of its effect (measured),
-so base and adapter go through one product over joined inputs and weights, rounded once:
-
-    y = [x, s * dropout(x) A^T] [W, B]^T
+PEFT places the adapters, names them and writes their files; the products are ours (`lora`).
 """
 
 from __future__ import annotations
@@ -15,10 +11,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from engine.config import Method
 from engine.errors import Problem
+from engine.model.lora import join_products
 
 
 def adapt(model: Any, method: Method, seed: int) -> Any:
@@ -55,90 +51,6 @@ def load_adapter(model: Any, folder: str) -> Any:
     adapted = PeftModel.from_pretrained(model, folder, local_files_only=True)
     join_products(adapted)
     return adapted
-
-
-def join_products(model: Any) -> None:
-    """Give every LoRA layer the joined product, and keep its adapter in fp32 (it is its own master copy)."""
-    from peft.tuners.lora import Linear
-
-    for module in model.modules():
-        if isinstance(module, Linear):
-            for name in (*module.lora_A, *module.lora_magnitude_vector):
-                for part in (module.lora_A, module.lora_B, module.lora_magnitude_vector):
-                    if name in part:
-                        part[name].float()
-            module.joined = JoinedWeight(module)
-            module.forward = module.joined.forward
-
-
-class JoinedWeight:
-    """The base weight and B side by side in one matrix (out, in + rank), B refreshed at each product.
-
-    The base layer's own weight becomes a view of it, so nothing is held twice.
-    """
-
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-        self.name: str = layer.active_adapters[0]
-        weight = layer.base_layer.weight.T if layer.fan_in_fan_out else layer.base_layer.weight
-        rank = layer.r[self.name]
-        self.width = weight.shape[1]
-        self.both = weight.new_zeros(weight.shape[0], self.width + rank)
-        self.both[:, : self.width] = weight.detach()
-        view = self.both[:, : self.width]
-        layer.base_layer.weight.data = view.T if layer.fan_in_fan_out else view
-
-    def forward(self, x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-        layer, name = self.layer, self.name
-        if layer.disable_adapters:
-            nothing = x.new_zeros(*x.shape[:-1], layer.r[name])
-            return functional.linear(
-                torch.cat((x, nothing), dim=-1), self.both, layer.base_layer.bias
-            )
-        a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
-        dropped = layer.lora_dropout[name](x)
-        side = functional.linear(dropped, a.to(x.dtype)) * layer.scaling[name]
-        joined: torch.Tensor = _Joined.apply(x, side, b, self.both, layer.base_layer.bias)  # type: ignore[no-untyped-call]
-        if layer.use_dora[name]:
-            joined = self._with_length(joined, a, b)
-        return joined
-
-    def _with_length(self, y: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """DoRA: each output row scaled to its trained length; the norm itself carries no gradient."""
-        layer, name = self.layer, self.name
-        bias = layer.base_layer.bias
-        with torch.no_grad():
-            whole = self.both[:, : self.width].float() + layer.scaling[name] * (b @ a)
-            norm = whole.norm(dim=1)
-        scale: torch.Tensor = (layer.lora_magnitude_vector[name].weight / norm).to(y.dtype)
-        return y * scale if bias is None else (y - bias) * scale + bias
-
-
-class _Joined(torch.autograd.Function):
-    """y = [x, side] [W, B]^T + bias; gradients for x, side and B (fp32), none for W."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: torch.Tensor,
-        side: torch.Tensor,
-        b: torch.Tensor,
-        both: torch.Tensor,
-        bias: torch.Tensor | None,
-    ) -> torch.Tensor:
-        width = both.shape[1] - b.shape[1]
-        both[:, width:] = b.detach()
-        ctx.save_for_backward(side)
-        ctx.both, ctx.width, ctx.b_dtype = both, width, b.dtype
-        return functional.linear(torch.cat((x, side), dim=-1), both, bias)
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (side,) = ctx.saved_tensors
-        back = grad @ ctx.both
-        flat = grad.reshape(-1, grad.shape[-1])
-        grad_b = (flat.t() @ side.reshape(-1, side.shape[-1])).to(ctx.b_dtype)
-        return back[..., : ctx.width], back[..., ctx.width :], grad_b, None, None
 
 
 @contextlib.contextmanager

@@ -1,66 +1,41 @@
 """Attention by document: many rows lie end to end in one sequence and never see each other.
 
-Registered once with transformers as the attention "documents". Documents of like length share one
-causal product: padding stands on the right, where causal attention never looks, so no mask is built
-and every document's result is what it would be alone.
+Registered once with transformers as the attention "documents". How it is computed is chosen in one place, by
+`kernel`: on a CPU block by block (`causal`), on CUDA in half precision by torch's `varlen_attn`, elsewhere by
+documents of like length that share one causal product: padding stands on the right, where causal attention never
+looks, so no mask is built.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.nn import functional
 
+from engine.model import causal
+from engine.model.documents import Documents
+
 NAME = "documents"
-SHORT = 128
 PLAIN_LAYERS = ("full_attention", "sliding_attention")
-FOREIGN_FIELDS = ("attn_logit_softcapping", "attention_sinks", "alibi")
+FOREIGN_FIELDS = ("attn_logit_softcapping", "attention_sinks", "alibi", "attention_dropout")
+WIDEST_HEAD = 256
+"""Flash attention's limit."""
+
+Kernel = Literal["blocks", "varlen", "grouped"]
 
 
-@dataclass(frozen=True)
-class Group:
-    """Documents of like length: `gather[d, i]` is the flat place of token i of document d (padding: 0)."""
-
-    gather: torch.Tensor
-    real: torch.Tensor
-    flat: torch.Tensor
-
-
-@dataclass(frozen=True)
-class Documents:
-    """Where documents lie in a flat sequence. `order[t]` finds token t in the groups' joined results."""
-
-    groups: tuple[Group, ...]
-    order: torch.Tensor
-
-
-def lay_out(lengths: list[int], device: str | torch.device = "cpu") -> Documents:
-    """Plan the groups for documents of these lengths, in the order in which they lie.
-
-    A group holds lengths of the same power of two, so padding at most doubles the attention's work.
-    """
-    starts = [0]
-    for length in lengths:
-        starts.append(starts[-1] + length)
-    by_size: dict[int, list[int]] = {}
-    for number, length in enumerate(lengths):
-        by_size.setdefault(max(length - 1, 0).bit_length(), []).append(number)
-    groups = []
-    for members in by_size.values():
-        longest = max(lengths[m] for m in members)
-        place = torch.arange(longest).expand(len(members), -1)
-        size = torch.tensor([lengths[m] for m in members]).unsqueeze(1)
-        real = place < size
-        gather = torch.where(
-            real, place + torch.tensor([starts[m] for m in members]).unsqueeze(1), 0
-        )
-        groups.append(Group(gather.to(device), real.to(device), gather[real].to(device)))
-    joined = torch.cat([group.flat for group in groups])
-    return Documents(tuple(groups), torch.argsort(joined))
+def kernel(device: str, dtype: torch.dtype, head_size: int) -> Kernel:
+    """How attention by document is computed here."""
+    if device == "cpu":
+        return "blocks"
+    half = dtype in (torch.bfloat16, torch.float16)
+    fits = head_size % 8 == 0 and head_size <= WIDEST_HEAD
+    if device.startswith("cuda") and half and fits:
+        return "varlen"
+    return "grouped"
 
 
 def attend(
@@ -77,28 +52,63 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """transformers' attention face: (1, heads, T, size) in, (1, T, heads, size) out."""
     assert documents is not None, "attention by document needs the documents"
-    repeats = query.shape[1] // key.shape[1]
-    query, key, value = query[0], key[0], value[0]
+    assert not dropout, "attention by document knows no dropout"
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    chosen = kernel(query.device.type, query.dtype, query.shape[-1])
+    compute = {"blocks": _blocks, "varlen": _varlen, "grouped": _grouped}[chosen]
+    return compute(query[0], key[0], value[0], documents, scale, sliding_window).unsqueeze(0), None
+
+
+def _blocks(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, documents: Documents, scale: float,
+    window: int | None,
+) -> torch.Tensor:  # fmt: skip
+    return causal.attend(query, key, value, documents.lengths, scale, window)
+
+
+def _varlen(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, documents: Documents, scale: float,
+    window: int | None,
+) -> torch.Tensor:  # fmt: skip
+    from torch.nn.attention.varlen import varlen_attn
+
+    mixed = varlen_attn(
+        query.transpose(0, 1),
+        key.transpose(0, 1),
+        value.transpose(0, 1),
+        **varlen_arguments(documents, scale, window, grouped=query.shape[0] != key.shape[0]),
+    )
+    assert isinstance(mixed, torch.Tensor)
+    return mixed
+
+
+def varlen_arguments(
+    documents: Documents, scale: float, window: int | None, *, grouped: bool
+) -> dict[str, Any]:
+    """What `varlen_attn` takes beside the states. Its window counts the tokens before a query, ours the query too."""
+    return {
+        "cu_seq_q": documents.edges, "cu_seq_k": documents.edges, "max_q": documents.longest,
+        "max_k": documents.longest, "scale": scale, "enable_gqa": grouped,
+        "window_size": (-1 if window is None else window - 1, 0),
+    }  # fmt: skip
+
+
+def _grouped(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, documents: Documents, scale: float,
+    window: int | None,
+) -> torch.Tensor:  # fmt: skip
+    repeats = query.shape[0] // key.shape[0]
     parts = []
     for group in documents.groups:
         q, k, v = (_take(t, group.gather) for t in (query, key, value))
         if repeats > 1:
             k, v = k.repeat_interleave(repeats, dim=1), v.repeat_interleave(repeats, dim=1)
-        window = _window(sliding_window, q)
-        if window is None and not dropout and q.device.type == "cpu" and q.shape[2] <= SHORT:
-            mixed = _short(q, k, v, scaling)
-        else:
-            mixed = functional.scaled_dot_product_attention(
-                q,
-                k,
-                v,
-                attn_mask=window,
-                is_causal=window is None,
-                scale=scaling,
-                dropout_p=dropout,
-            )
+        mask = _window(window, q)
+        mixed = functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=mask is None, scale=scale
+        )
         parts.append(mixed.transpose(1, 2)[group.real])
-    return torch.cat(parts).index_select(0, documents.order).unsqueeze(0), None
+    return torch.cat(parts).index_select(0, documents.order)
 
 
 def _take(states: torch.Tensor, gather: torch.Tensor) -> torch.Tensor:
@@ -106,18 +116,6 @@ def _take(states: torch.Tensor, gather: torch.Tensor) -> torch.Tensor:
     count, longest = gather.shape
     taken = states.index_select(1, gather.reshape(-1))
     return taken.view(states.shape[0], count, longest, states.shape[2]).transpose(0, 1)
-
-
-def _short(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
-) -> torch.Tensor:
-    """Causal attention written out. On a CPU, torch's fused backward in bfloat16 takes three to four
-    times as long on documents this short (measured on torch 2.13)."""
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    length = query.shape[2]
-    later = torch.full((length, length), -torch.inf, dtype=query.dtype, device=query.device).triu(1)
-    scores = (query * scale) @ key.transpose(-1, -2) + later
-    return scores.softmax(-1, dtype=torch.float32).to(query.dtype) @ value
 
 
 def _window(size: int | None, query: torch.Tensor) -> torch.Tensor | None:

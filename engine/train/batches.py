@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from engine.data.frozen import FrozenSide
-from engine.model import attend
+from engine.model.documents import Documents
 from engine.train.schedule import steps_per_epoch
 
 
@@ -29,7 +29,7 @@ class MicroBatch:
     input_ids: torch.Tensor
     position_ids: torch.Tensor | None
     attention_mask: torch.Tensor | None
-    documents: attend.Documents | None
+    documents: Documents | None
     line: torch.Tensor
     column: torch.Tensor
     targets: torch.Tensor
@@ -98,7 +98,7 @@ def _end_to_end(side: FrozenSide, rows: list[int], device: str) -> MicroBatch:
         input_ids=torch.from_numpy(ids).unsqueeze(0).to(device),
         position_ids=torch.cat([torch.arange(n) for n in lengths]).unsqueeze(0).to(device),
         attention_mask=None,
-        documents=attend.lay_out(lengths, device),
+        documents=Documents(tuple(lengths), device),
         line=torch.zeros(len(column), dtype=torch.long, device=device),
         column=torch.from_numpy(column).to(device),
         targets=torch.from_numpy(ids[column + 1]).to(device),

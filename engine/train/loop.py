@@ -5,6 +5,7 @@ Loss of an update = sum over its label tokens / their number, however it is cut 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -22,7 +23,8 @@ from engine.data.frozen import Frozen
 from engine.errors import Problem
 from engine.judge.held_out import RowLosses, held_out_losses, representative_part
 from engine.model.attend import by_document
-from engine.model.loss import label_losses
+from engine.model.elementwise import by_hand
+from engine.model.loss import label_loss
 from engine.runs import directory
 from engine.train import checkpoint
 from engine.train.batches import micro_batches, rows_of_step
@@ -75,9 +77,8 @@ def train(job: Job) -> bool:
     Raises Stopping when it is asked to stop during the look at step 0.
     """
     job.model.train()
-    if job.plan.padded:
-        return _train(job)
-    with by_document(job.model):
+    documents = contextlib.nullcontext() if job.plan.padded else by_document(job.model)
+    with documents, by_hand(job.model):
         return _train(job)
 
 
@@ -141,7 +142,7 @@ def gradients(job: Job, step: int, rows: np.ndarray) -> Gradients:
     label_tokens = sum(micro.label_tokens for micro in micros)
     total = torch.zeros((), device=job.plan.device)
     for micro in micros:
-        loss = label_losses(job.model, micro).sum()
+        loss = label_loss(job.model, micro)
         (loss / label_tokens).backward()
         total += loss.detach()
     return Gradients(float(total) / label_tokens, sum(m.tokens for m in micros), label_tokens)

@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 
 from engine.config import Method
 from engine.errors import Problem
-from engine.model import adapt
+from engine.model import adapt, lora
 from tests.tiny_model import tiny_model
 
 IDS = torch.arange(5, 45).view(2, 20)
@@ -36,7 +36,7 @@ def pefts(dtype: torch.dtype) -> Any:
 
 def joined(model: Any) -> Any:
     model = copy.deepcopy(model)
-    adapt.join_products(model)
+    lora.join_products(model)
     return model
 
 

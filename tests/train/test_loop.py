@@ -110,17 +110,19 @@ def test_running_out_of_memory_halves_the_budget_and_changes_nothing_else(
     with by_document(plain.model):
         loop.update(plain, 0)
         seen = loop.look(plain, 1, every_row=True)
-    real = loop.label_losses
 
-    def little_memory(model, micro):  # type: ignore[no-untyped-def]
-        if micro.tokens > 600:
-            raise torch.OutOfMemoryError
-        return real(model, micro)
+    def little_memory(real):  # type: ignore[no-untyped-def]
+        def limited(model, micro):  # type: ignore[no-untyped-def]
+            if micro.tokens > 600:
+                raise torch.OutOfMemoryError
+            return real(model, micro)
 
-    monkeypatch.setattr(loop, "label_losses", little_memory)
+        return limited
+
+    monkeypatch.setattr(loop, "label_loss", little_memory(loop.label_loss))
     with by_document(short.model):
         loop.update(short, 0)
-        monkeypatch.setattr(held_out, "label_losses", little_memory)
+        monkeypatch.setattr(held_out, "label_losses", little_memory(held_out.label_losses))
         short.plan = replace(short.plan, token_budget=1024)
         seen_short = loop.look(short, 1, every_row=True)
     halved = [(e.before, e.after) for e in short.report.of(events.OutOfMemory)]
