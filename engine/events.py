@@ -67,13 +67,18 @@ class DataReady(Body):
 
 @dataclass(frozen=True)
 class Plan(Body):
-    """What the trainer chose. `peak_bytes` and `seconds` are 0 where nothing was estimated."""
+    """What the trainer chose, said once estimated and once more when measured.
+
+    `peak_bytes` and `seconds` are the better of what is known; `estimate` and `measured` tell them by part.
+    """
 
     kind: ClassVar[str] = "plan"
     token_budget: int = 0
     peak_bytes: int = 0
     seconds: float = 0.0
     choices: dict[str, Any] = field(default_factory=dict)
+    estimate: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from engine.config import Config
@@ -14,7 +14,6 @@ LEAST_LOOK_ROWS = 8
 CPU_BUDGET = 2048
 GPU_BUDGET = 16384
 LEAST_BUDGET = 256
-SHARE_OF_FREE = 0.5
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class Plan:
     weights are saved, the last one included.
 
     `eval_rows` rows (a fixed seeded part) are looked at on the way; step 0 and the end use all.
+    `estimate` was told before the start, `measured` by the probe; a resume takes both as they are.
     """
 
     total_steps: int
@@ -36,6 +36,8 @@ class Plan:
     device: str
     dtype: str
     threads: int
+    estimate: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,19 +65,6 @@ def eval_rows(held_out: int, looks: int, trained_rows: int, max_fraction: float)
         return 0
     allowed = int(max_fraction * 2 * trained_rows / looks)
     return min(held_out, max(LEAST_LOOK_ROWS, allowed))
-
-
-def token_budget(facts: dict[str, Any], free_bytes: int, *, cpu: bool) -> int:
-    """Tokens at once that fit in half of what is free, by a formula over the layers' widths.
-
-    Per token: about 22 hidden states and 8 feed-forward ones a layer (eager, 2 bytes), and the
-    vocabulary's scores four times over in fp32 (scores, softmax, gradients) if every token is a label.
-    """
-    layers, hidden = int(facts.get("layers") or 32), int(facts.get("hidden") or 4096)
-    vocabulary = int(facts.get("vocabulary") or 128_000)
-    per_token = layers * hidden * (22 + 8 * 3) * 2 + vocabulary * 16
-    fits = int(SHARE_OF_FREE * free_bytes / per_token)
-    return max(LEAST_BUDGET, min(fits, CPU_BUDGET if cpu else GPU_BUDGET))
 
 
 def make(
