@@ -161,7 +161,7 @@ class NonFinite(Body):
 
 @dataclass(frozen=True)
 class OutOfMemory(Body):
-    """The token budget was cut and the same update begun again."""
+    """The token budget was cut and the same work begun again; a save, which no budget makes smaller, just again."""
 
     kind: ClassVar[str] = "oom"
     step: int = 0

@@ -7,7 +7,6 @@ generators, so the run is the same to the bit with and without it.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,26 +16,29 @@ import numpy as np
 import torch
 
 from engine import events
-from engine.data.frozen import FrozenSide
-from engine.errors import Problem
 from engine.judge.held_out import held_out_losses
 from engine.model.loss import label_loss
 from engine.runs import directory
-from engine.train import checkpoint, machine, rates
-from engine.train.batches import cut, cut_padded, micro_batches, rows_of_step
-from engine.train.estimate import GB, SHARE_OF_FREE, START_SECONDS
+from engine.train import checkpoint, machine
+from engine.train.afford import (
+    STEPS_LOOKED_AT,
+    Line,
+    budget_by,
+    largest_part,
+    length,
+    needless,
+    refuse_full_disk,
+    run_seconds,
+    saved_bytes,
+)  # fmt: skip
+from engine.train.batches import micro_batches, rows_of_step
 from engine.train.memory import again_with_room, give_back, within_memory
-from engine.train.plan import CPU_BUDGET, GPU_BUDGET, LEAST_BUDGET
 
 if TYPE_CHECKING:
     from engine.train.loop import Job
 
-STEPS_LOOKED_AT = 64
 WRITTEN = 256 << 20
 """A larger save is counted from its tensors instead of written."""
-SHARE_OF_RUN = 0.03
-"""Where memory is plentiful, no more than this part of the run's work is spent on the probe."""
-PLENTY = 0.5
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,19 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Line:
-    """base + slope * tokens"""
+class Measured:
+    """`held` bytes before anything ran; `look` and `save` the most meanwhile; memory and time over tokens."""
 
-    base: float
-    slope: float
+    held: int
+    gradients: int
+    look: int
+    save: int
+    memory: Line
+    seconds: Line
+    parts: tuple[Part, Part]
 
-    def at(self, tokens: int) -> float:
-        return self.base + self.slope * tokens
+    def peak(self, tokens: int) -> int:
+        return max(int(self.memory.at(tokens)), self.look, self.save)
 
 
 def probe(job: Job) -> None:
@@ -72,13 +79,39 @@ def probe(job: Job) -> None:
     refuse_full_disk(job, saved)
     skipped = needless(job)
     if skipped:
-        measured: dict[str, Any] = {"skipped": skipped, "saved_bytes": saved}
+        told: dict[str, Any] = {"skipped": skipped, "saved_bytes": saved}
     else:
         with unnoticed(job):
-            measured = measure(job, saved)
-    job.plan = replace(job.plan, measured=measured, token_budget=budget_by(job, measured))
+            found = measure(job, saved)
+        job.plan = replace(job.plan, token_budget=budget_by(job, found.memory))
+        told = told_by_part(job, found, saved)
+    job.plan = replace(job.plan, measured=told)
     directory.write_json(job.run / directory.PLAN, job.plan.to_json())
     job.report.say(plan_event(job))
+
+
+def told_by_part(job: Job, found: Measured, saved: int) -> dict[str, Any]:
+    """What was measured, by part, as `plan.json` keeps it: at the budget that was chosen."""
+    tokens = largest_part(job, job.plan.token_budget)
+    activations = int(found.memory.at(tokens)) - found.held - found.gradients
+    return {
+        "token_budget": job.plan.token_budget,
+        "peak_bytes": found.peak(tokens),
+        "seconds": round(run_seconds(job, found.seconds.at(tokens) / tokens), 1),
+        "parts": {
+            "held": found.held,
+            "gradients": found.gradients,
+            "activations and loss": max(0, activations),
+        },
+        "largest_part": tokens,
+        "look_bytes": found.look,
+        "save_bytes": found.save,
+        "save": "written" if saved <= WRITTEN else "counted",
+        "saved_bytes": saved,
+        "memory": [found.memory.base, found.memory.slope],
+        "time": [found.seconds.base, found.seconds.slope],
+        "micro_batches": [[p.tokens, p.peak, round(p.seconds, 3)] for p in found.parts],
+    }
 
 
 def plan_event(job: Job) -> events.Plan:
@@ -123,39 +156,21 @@ class unnoticed:  # noqa: N801
             torch.cuda.set_rng_state(self._gpu, self._job.plan.device)
 
 
-def measure(job: Job, saved: int) -> dict[str, Any]:
-    """What was measured, by part, as `plan.json` keeps it."""
+def measure(job: Job, saved: int) -> Measured:
+    """Two micro-batches, a batch of held-out rows, a save."""
     device = job.plan.device
-    machine.reset_peak(device)
     held = machine.memory_bytes(device)
-    first, second = within_memory(job, lambda: two_parts(job))
-    memory, seconds = memory_line(job, first, second), time_line(first, second)
-    tokens = largest_part(job, job.plan.token_budget)
-    gradients = sum(m.numel() * 4 for m in job.optimizer.masters.values())
-    give_back(job)
+    parts = within_memory(job, lambda: two_parts(job))
     look = _peak(job, lambda: within_memory(job, lambda: held_out_batch(job)))
-    save = held
-    if saved <= WRITTEN:
-        save = _peak(job, lambda: _write_a_save(job))
-    peak = max(int(memory.at(tokens)), look, save)
-    return {
-        "token_budget": job.plan.token_budget,
-        "peak_bytes": peak,
-        "seconds": round(run_seconds(job, seconds.at(tokens) / tokens), 1),
-        "parts": {
-            "held": held,
-            "gradients": gradients,
-            "activations and loss": max(0, int(memory.at(tokens)) - held - gradients),
-        },
-        "largest_part": tokens,
-        "look_bytes": look,
-        "save_bytes": save,
-        "save": "written" if saved <= WRITTEN else "counted",
-        "saved_bytes": saved,
-        "memory": [memory.base, memory.slope],
-        "time": [seconds.base, seconds.slope],
-        "micro_batches": [[p.tokens, p.peak, round(p.seconds, 3)] for p in (first, second)],
-    }
+    return Measured(
+        held=held,
+        gradients=sum(4 * master.numel() for master in job.optimizer.masters.values()),
+        look=look,
+        save=_peak(job, lambda: _write_a_save(job)) if saved <= WRITTEN else held,
+        memory=memory_line(job, *parts),
+        seconds=time_line(*parts),
+        parts=parts,
+    )
 
 
 def two_parts(job: Job) -> tuple[Part, Part]:
@@ -186,28 +201,15 @@ def first_rows(job: Job, tokens: int) -> np.ndarray:
     total = longest = 0
     for step in range(STEPS_LOOKED_AT):
         for row in rows_of_step(step, len(side), train.batch_size, train.seed, train.shuffle):
-            length = _length(side, int(row))
-            longest = max(longest, length)
-            total = longest * (len(found) + 1) if job.plan.padded else total + length
+            own = length(side, int(row))
+            longest = max(longest, own)
+            total = longest * (len(found) + 1) if job.plan.padded else total + own
             if found and total > tokens:
                 return np.array(found)
             if int(row) in found:
                 return np.array(found)
             found.append(int(row))
     return np.array(found)
-
-
-def largest_part(job: Job, budget: int) -> int:
-    """Tokens of the largest micro-batch among the first updates, cut with this budget."""
-    train, side, cutter = job.config.train, job.data.train, cut_padded if job.plan.padded else cut
-    most = 0
-    for step in range(min(STEPS_LOOKED_AT, job.plan.total_steps)):
-        rows = rows_of_step(step, len(side), train.batch_size, train.seed, train.shuffle)
-        lengths = [_length(side, int(row)) for row in rows]
-        for members in cutter(lengths, budget):
-            held = [lengths[m] for m in members]
-            most = max(most, max(held) * len(held) if job.plan.padded else sum(held))
-    return most
 
 
 def memory_line(job: Job, first: Part, second: Part) -> Line:
@@ -234,9 +236,9 @@ def held_out_batch(job: Job) -> None:
     side, plan = job.data.eval, job.plan
     if not len(side):
         return
-    rows, tokens = 1, _length(side, 0)
-    while rows < len(side) and tokens + _length(side, rows) <= plan.token_budget // 2:
-        tokens, rows = tokens + _length(side, rows), rows + 1
+    rows, tokens = 1, length(side, 0)
+    while rows < len(side) and tokens + length(side, rows) <= plan.token_budget // 2:
+        tokens, rows = tokens + length(side, rows), rows + 1
     held_out_losses(
         job.model, side, np.arange(rows), plan.token_budget, plan.device, padded=plan.padded
     )
@@ -253,98 +255,3 @@ def _peak(job: Job, work: Callable[[], object]) -> int:
     machine.reset_peak(job.plan.device)
     work()
     return machine.peak_bytes(job.plan.device)
-
-
-def _length(side: FrozenSide, row: int) -> int:
-    return int(side.offsets[row + 1] - side.offsets[row])
-
-
-# ---------------------------------------------------------------- deciding
-
-
-def needless(job: Job) -> str:
-    """Why nothing need be measured: a short run that surely fits. Empty where the probe pays."""
-    peak = int(job.plan.estimate.get("peak_bytes", 0))
-    free, _ = machine.room(job.plan.device)
-    if not peak or peak > PLENTY * free:
-        return ""
-    side = job.data.train
-    trained = job.plan.total_steps / job.plan.steps_per_epoch * len(side.ids)
-    share = 0.75 * largest_part(job, job.plan.token_budget) / trained
-    if share <= SHARE_OF_RUN:
-        return ""
-    return (
-        f"it would be {100 * share:.0f}% of the run's work, and the {peak / GB:.1f} GB that the run may need "
-        f"are less than half of the {free / GB:.1f} GB free"
-    )
-
-
-def budget_by(job: Job, measured: dict[str, Any]) -> int:
-    """The token budget: what fits by the measured line, at most the usual; one asked for is kept where it fits.
-
-    Raises Problem where not even the least fits.
-    """
-    now: int = job.plan.token_budget
-    asked = job.config.runtime.token_budget
-    if "memory" not in measured:
-        return now
-    line = Line(*measured["memory"])
-    free, _ = machine.room(job.plan.device)
-    most = SHARE_OF_FREE * free
-    fits = int((most - line.base) / max(line.slope, 1.0)) // 64 * 64
-    least = max(LEAST_BUDGET, largest_part(job, LEAST_BUDGET))
-    if line.at(least) > free:
-        raise Problem(
-            "memory",
-            f"the smallest part of an update ({least:,} tokens) needs {line.at(least) / GB:.1f} GB "
-            f"and there are {free / GB:.1f} GB",
-            "lower data.max_length, train with method.name lora, or choose a smaller model",
-        )
-    wanted = asked or (GPU_BUDGET if job.plan.device.startswith("cuda") else CPU_BUDGET)
-    if asked and fits < asked:
-        said = (
-            f"runtime.token_budget {asked:,} does not fit in {most / GB:.1f} GB: {fits:,} are used"
-        )
-        job.report.say(events.Warned(code="memory", message=f"{said}, the mathematics stays"))
-    return min(wanted, max(fits, LEAST_BUDGET))
-
-
-def saved_bytes(job: Job) -> int:
-    """A checkpoint's size, counted from the tensors that will be in it."""
-    model = job.model
-    whole = not hasattr(model, "peft_config")
-    weights = {
-        p.data_ptr(): p.numel() * p.element_size()
-        for p in model.parameters()
-        if whole or p.requires_grad
-    }
-    state = sum(t.numel() * t.element_size() for t in job.optimizer.state().values())
-    return int(sum(weights.values()) + state)
-
-
-def refuse_full_disk(job: Job, saved: int) -> None:
-    """Raise Problem where the disk cannot hold the checkpoints kept, the best and the one being written."""
-    kept = min(job.config.save.keep + 2, len(job.plan.eval_steps) + 1)
-    free = shutil.disk_usage(job.run).free
-    if kept * saved > free:
-        raise Problem(
-            f"disk: {job.run}",
-            f"{kept} checkpoints of {saved / GB:.2f} GB each do not fit in the {free / GB:.2f} GB free",
-            "free disk space, lower save.keep, or set FINETUI_HOME to a larger disk",
-        )
-
-
-def run_seconds(job: Job, a_token: float) -> float:
-    """The whole run at so many seconds a token; what the estimate knows of looks and saves is kept in proportion."""
-    told, plan = job.plan.estimate, job.plan
-    work = float(told.get("work_a_token", 0.0))
-    if work:
-        rates.remember(
-            machine.device_name(plan.device), plan.dtype, job.config.method.name,
-            job.model.config.get_text_config().hidden_size, work / a_token,
-        )  # fmt: skip
-    return (
-        START_SECONDS
-        + a_token * float(told.get("tokens", 0.0))
-        + float(told.get("save_seconds", 0.0))
-    )
