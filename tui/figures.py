@@ -128,7 +128,7 @@ def memory(count: int) -> str:
 
 
 def plan_words(history: History) -> str:
-    """What the trainer planned: `2,048 tokens at once · memory about 3.1 GB, probe 3.3 GB · time about 3m40s, probe 3m52s`."""
+    """What the trainer planned: `2,048 tokens at once · memory about 3.1 GB, probe 3.3 GB · time about 3m40s`."""
     plan = history.plan
     if plan is None or not plan.peak_bytes:
         return ""

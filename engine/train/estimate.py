@@ -197,7 +197,10 @@ def weight_bytes(config: Config, shape: Shape, place: Place) -> int:
     own = shape.weights * place.width
     if config.method.name == "full":
         return own
-    columns = sum(out * config.method.rank * count for out, _, count in shape.matrices)
+    columns = config.method.rank * sum(out * count for out, _, count in shape.matrices)
+    if _grouped(config, shape):
+        q_k_v, gate_up = shape.queries + 2 * shape.keys, 2 * shape.inner
+        columns += config.method.rank * shape.layers * (2 * q_k_v + gate_up)
     copied = shape.linear * place.width if place.on_cpu else 0
     return own + copied + columns * place.width + 4 * trained_weights(config, shape)
 
@@ -205,6 +208,12 @@ def weight_bytes(config: Config, shape: Shape, place: Place) -> int:
 def _has_masters(config: Config, place: Place) -> bool:
     """Adapters are fp32 and their own masters, as fp32 weights are."""
     return config.method.name == "full" and place.width < 4
+
+
+def _grouped(config: Config, shape: Shape) -> bool:
+    """Whether q, k and v, and gate and up, share a product: their adapters' matrices then stand on a diagonal."""
+    seven = sum(count for _, _, count in shape.matrices) == 7 * shape.layers
+    return seven and not config.method.dora and not config.method.dropout
 
 
 def largest_part(config: Config, rows: Rows, budget: int) -> int:
@@ -220,8 +229,10 @@ def kept_a_token(config: Config, shape: Shape, rows: Rows, place: Place) -> floa
     numbers: float = 4 * h + 2 * q + 2 * k + 3 * m
     if method.name != "full":
         numbers += q + k + 7 * rank
-        if method.dora or method.dropout:
+        if not _grouped(config, shape):
             numbers += 3 * h
+        if method.dropout:
+            numbers += 2 * (5 * h + q + m)
         if method.dora:
             numbers += 2 * h + q + 2 * k + 2 * m
     if place.on_cpu:
