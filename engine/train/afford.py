@@ -60,7 +60,7 @@ def budget_by(job: Job, line: Line) -> int:
     free, _ = machine.room(job.plan.device)
     most = SHARE_OF_FREE * free
     fits = int((most - line.base) / max(line.slope, 1.0)) // 64 * 64
-    least = max(LEAST_BUDGET, largest_part(job, LEAST_BUDGET))
+    least = largest_part(job, min(LEAST_BUDGET, asked or LEAST_BUDGET))
     if line.at(least) > free:
         raise Problem(
             "memory",
