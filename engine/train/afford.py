@@ -104,18 +104,22 @@ def refuse_full_disk(job: Job, saved: int) -> None:
 
 def run_seconds(job: Job, a_token: float) -> float:
     """The whole run at so many seconds a token; what the estimate knows of looks and saves is kept in proportion."""
-    told, plan = job.plan.estimate, job.plan
-    work = float(told.get("work_a_token", 0.0))
-    if work:
-        rates.remember(
-            machine.device_name(plan.device), plan.dtype, job.config.method.name,
-            job.model.config.get_text_config().hidden_size, work / a_token,
-        )  # fmt: skip
+    told = job.plan.estimate
+    remember_rate(job, a_token)
     return (
         START_SECONDS
         + a_token * float(told.get("tokens", 0.0))
         + float(told.get("save_seconds", 0.0))
     )
+
+
+def remember_rate(job: Job, a_token: float) -> None:
+    """Keep how fast this machine is at such a model, for the next estimate."""
+    work = float(job.plan.estimate.get("work_a_token", 0.0))
+    if work and a_token:
+        hidden = int(job.model.config.get_text_config().hidden_size)
+        device = machine.device_name(job.plan.device)
+        rates.remember(device, job.plan.dtype, job.config.method.name, hidden, work / a_token)
 
 
 def largest_part(job: Job, budget: int) -> int:

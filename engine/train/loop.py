@@ -46,6 +46,7 @@ class Job:
 
     `part` is the fixed part of the held-out rows that looks on the way use, chosen after the look at
     step 0; `loss_of_all` is the newest held-out loss over every row.
+    `tokens` and `seconds` are those of this attempt's updates, but for the first.
     """
 
     run: Path
@@ -60,6 +61,8 @@ class Job:
     part: np.ndarray | None = None
     saved_at: float = field(default_factory=time.monotonic)
     loss_of_all: float = math.nan
+    tokens: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ def update(job: Job, step: int) -> None:
     job.optimizer.step(rate)
     job.state = replace(job.state, step=step + 1)
     seconds = time.perf_counter() - began
+    if step:  # the first is slowed by beginnings
+        job.tokens, job.seconds = job.tokens + found.tokens, job.seconds + seconds
     job.report.say(
         events.Step(
             step=step + 1,

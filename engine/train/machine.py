@@ -9,6 +9,9 @@ from importlib import metadata
 
 import torch
 
+from engine.model.load import PRODUCT, product_seconds
+from engine.train import rates
+
 TRIES = 60
 NEARLY = 1.1
 
@@ -92,6 +95,16 @@ def _try_threads(count: int, dtype: torch.dtype) -> float:
     for _ in range(TRIES):
         torch.nn.functional.silu(torch.nn.functional.linear(x, weight)).add_(x)
     return time.perf_counter() - began
+
+
+def measure_products() -> None:
+    """Remember how fast a CPU multiplies in each precision, once: half a second."""
+    for dtype in (torch.float32, torch.bfloat16):
+        name = str(dtype).removeprefix("torch.")
+        if not rates.recall("cpu", name, rates.PRODUCTS, 1):
+            rows, width, out = PRODUCT
+            rate = 2 * rows * width * out / product_seconds(dtype)
+            rates.remember("cpu", name, rates.PRODUCTS, 1, rate)
 
 
 def device_name(device: str) -> str:
