@@ -67,13 +67,18 @@ class DataReady(Body):
 
 @dataclass(frozen=True)
 class Plan(Body):
-    """What the trainer chose. `peak_bytes` and `seconds` are 0 where nothing was estimated."""
+    """What the trainer chose, said once estimated and once more when measured.
+
+    `peak_bytes` and `seconds` are the better of what is known; `estimate` and `measured` tell them by part.
+    """
 
     kind: ClassVar[str] = "plan"
     token_budget: int = 0
     peak_bytes: int = 0
     seconds: float = 0.0
     choices: dict[str, Any] = field(default_factory=dict)
+    estimate: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,7 @@ class NonFinite(Body):
 
 @dataclass(frozen=True)
 class OutOfMemory(Body):
-    """The token budget was cut and the same update begun again."""
+    """The token budget was cut and the same work begun again; a save, which no budget makes smaller, just again."""
 
     kind: ClassVar[str] = "oom"
     step: int = 0

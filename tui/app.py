@@ -150,6 +150,8 @@ class Workbench(App[int], inherit_bindings=False):
         now = self.state
         if self.bench.loss:
             self.bench.loss.show(now.history, now.training, now.machine)
+        if now.machine and not now.training:  # a run's own memory is not taken from the next one's
+            self.bench.query_one(KnobsPane).see(now.machine)
         self.bench.refresh_lines()
 
     def show_source(self) -> None:

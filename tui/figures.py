@@ -63,7 +63,7 @@ def figures(history: History, machine: Machine | None = None) -> list[Figure]:
         Figure(" ", "", "learning rate", "rate", rate(step.learning_rate) if step else "-"),
         Figure(" ", "", "gradient norm", "grad", loss(step.grad_norm if step else math.nan, 2)),
         Figure(" ", "", "speed", "speed", f"{step.tokens_per_second:,.0f} tok/s" if step else "-"),
-        Figure(" ", "", "memory", "memory", memory(step.memory_bytes if step else 0)),
+        Figure(" ", "", "memory", "memory", _memory(history)),
         _gpu(history, machine),
     ]
 
@@ -127,6 +127,22 @@ def memory(count: int) -> str:
     return f"{count / GB:.1f} GB" if count < 100 * GB else f"{count / GB:.0f} GB"
 
 
+def plan_words(history: History) -> str:
+    """What the trainer planned: `2,048 tokens at once · memory about 3.1 GB, probe 3.3 GB · time about 3m40s`."""
+    plan = history.plan
+    if plan is None or not plan.peak_bytes:
+        return ""
+    told = []
+    for name, key in (("memory", "peak_bytes"), ("time", "seconds")):
+        before, probed = plan.estimate.get(key), plan.measured.get(key)
+        word = memory if key == "peak_bytes" else duration
+        said = [f"about {word(before)}"] if before else []
+        said += [f"probe {word(probed)}"] if probed else []
+        if said:
+            told.append(f"{name} {', '.join(said)}")
+    return " · ".join([f"{plan.token_budget:,} tokens at once", *told])
+
+
 def change(before: float, after: float) -> str:
     """`2.87 -> 0.71 ▼ better`: what a number was, is, and which way it went."""
     if not (math.isfinite(before) and math.isfinite(after)):
@@ -135,6 +151,13 @@ def change(before: float, after: float) -> str:
         f"{BETTER} better" if after < before else f"{WORSE} worse" if after > before else "the same"
     )
     return f"{before:.2f} -> {after:.2f} {way}"
+
+
+def _memory(history: History) -> str:
+    """The most so far, beside what was planned."""
+    most = memory(history.peak_bytes)
+    planned = history.plan.peak_bytes if history.plan else 0
+    return f"{most} of {memory(planned)}" if planned and history.peak_bytes else most
 
 
 def _held_out(history: History) -> str:

@@ -11,6 +11,7 @@ from engine.config import Config, find_knob
 from engine.errors import Problem
 from engine.machine import emptiest
 from engine.text import clean
+from engine.train.foresee import foresee
 from engine.train.schedule import total_steps
 
 if TYPE_CHECKING:
@@ -131,6 +132,9 @@ def refusal(state: State) -> tuple[str, str]:
         return "the data cannot be used as it is: o opens another file", ""
     if not state.summary or not state.summary.get("train"):
         return "there is no row to learn from: o opens a file", ""
+    foreseen = foresee(state.config, state.summary, state.machine)
+    if foreseen and foreseen.problem:
+        return str(foreseen.problem), ""
     return "", ""
 
 

@@ -110,7 +110,9 @@ class Work:
         return {**summary(self.rows.data), "saved": saved}
 
     def prepare(self, task: Task, config: dict[str, Any], title: str = "") -> dict[str, Any]:
-        """Make a run directory with the frozen rows of `config`, ready to start."""
+        """Make a run directory with the frozen rows of `config`, ready to start. Raises Problem where it can't fit."""
+        from engine.data.summary import summary
+        from engine.model.find import facts
         from engine.runs.create import create
 
         settings = knobs.from_dict(config)
@@ -130,6 +132,8 @@ class Work:
         folder = self._find(settings.model.name, task)
         if settings.method.name == "lora":
             targets.adapted(settings.method, targets.shapes(folder))
+        self.release(task)  # its memory is the run's to have
+        _refuse_misfit(settings, {**summary(dataset), "model": facts(folder)})
         run = create(settings, dataset, folder, title)
         return {"id": run.name, "path": str(run), "edits": dataset.edits.overlay.counts}
 
@@ -208,6 +212,16 @@ class Work:
             self.tokenizer = load_tokenizer(folder)
             self.model_folder = folder
         return folder
+
+
+def _refuse_misfit(settings: Config, about: dict[str, Any]) -> None:
+    """Raise Problem where the run would not fit in this machine's memory whatever its token budget."""
+    from engine import machine
+    from engine.train.foresee import foresee
+
+    foreseen = foresee(settings, about, machine.read())
+    if foreseen is not None and foreseen.problem is not None:
+        raise foreseen.problem
 
 
 def _about_data(settings: Config) -> dict[str, Any]:

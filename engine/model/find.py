@@ -138,6 +138,8 @@ def _check_shards(folder: Path, weights: list[Path]) -> None:
 
 def facts(folder: Path) -> dict[str, Any]:
     """What a model is, from its config.json alone: size, layers, window, vocabulary."""
+    from engine.model.shape import shape_of
+
     config = check(folder)
     inner = config.get("text_config")
     text = inner if isinstance(inner, dict) else config
@@ -150,4 +152,5 @@ def facts(folder: Path) -> dict[str, Any]:
         "hidden": text.get("hidden_size"),
         "vocabulary": text.get("vocab_size"),
         "window": text.get("max_position_embeddings"),
+        "shape": shape_of(folder, config).to_json(),
     }

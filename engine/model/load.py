@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
 
 PROBE_ROUNDS = 3
+PRODUCT = (512, 576, 1536)
+"""Rows, width and outputs of the product that is tried."""
 FASTER_BY = 1.2
 
 
@@ -118,16 +120,17 @@ def pick_dtype(wanted: str, device: str) -> torch.dtype:
         return torch.float32
     return (
         torch.bfloat16
-        if _seconds(torch.float32) > FASTER_BY * _seconds(torch.bfloat16)
+        if product_seconds(torch.float32) > FASTER_BY * product_seconds(torch.bfloat16)
         else torch.float32
     )
 
 
-def _seconds(dtype: torch.dtype) -> float:
-    """The quickest of a few products of a layer's shape (512 tokens, 576 to 1536)."""
+def product_seconds(dtype: torch.dtype) -> float:
+    """The quickest of a few products of a layer's shape."""
     import torch
 
-    left, right = torch.randn(512, 576, dtype=dtype), torch.randn(1536, 576, dtype=dtype)
+    rows, width, out = PRODUCT
+    left, right = torch.randn(rows, width, dtype=dtype), torch.randn(out, width, dtype=dtype)
     times = []
     for _ in range(PROBE_ROUNDS + 1):
         began = time.perf_counter()

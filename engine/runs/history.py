@@ -60,6 +60,8 @@ class History:
     failure: str = ""
     path: str = ""
     training_seconds: float = 0.0
+    peak_bytes: int = 0
+    """The most memory that a step reported."""
 
     @property
     def held_out(self) -> list[Point]:
@@ -151,6 +153,7 @@ class History:
                 self.plan = body
             case events.Step(step=step, loss=loss, seconds=seconds):
                 self.step = body
+                self.peak_bytes = max(self.peak_bytes, body.memory_bytes)
                 self.train.append(Point(step, loss, event.attempt))
                 self.training_seconds += seconds
             case events.Eval(step=step, loss=loss, all_rows=all_rows, examples=examples):
@@ -170,7 +173,12 @@ class History:
             case events.Warned():
                 self.warnings.append(body)
             case events.OutOfMemory(before=before, after=after):
-                words = f"out of memory at {before:,} tokens at once: went on with {after:,}, the same mathematics"
+                cut = (
+                    f"went on with {after:,}, the same mathematics"
+                    if after < before
+                    else "tried once more"
+                )
+                words = f"out of memory at {before:,} tokens at once: {cut}"
                 self.warnings.append(events.Warned("oom", words))
             case events.Stopped():
                 self.status, self.path, self.phase = "stopped", body.path, ""

@@ -36,16 +36,10 @@ class State:
 
 def save(run: Path, model: Any, tokenizer: Any, optimizer: Optimizer, state: State) -> Path:
     """Commit a checkpoint of `state.step`; what stood there under the same name is replaced."""
-    from safetensors.torch import save_file
-
     folder = make_private(run / directory.CHECKPOINTS)
     partial = make_private(folder / f".tmp-{state.step:06d}-{uuid.uuid4().hex[:8]}")
     try:
-        save_weights(model, tokenizer, partial)
-        tensors = {name: t.detach().cpu().contiguous() for name, t in optimizer.state().items()}
-        save_file(tensors, partial / TRAINER)
-        (partial / STATE).write_text(json.dumps(asdict(state)))
-        _write_manifest(partial)
+        _write(partial, model, tokenizer, optimizer, state)
         return _commit(partial, folder / f"step-{state.step:06d}")
     except OSError as error:
         raise Problem(
@@ -53,6 +47,27 @@ def save(run: Path, model: Any, tokenizer: Any, optimizer: Optimizer, state: Sta
             f"the checkpoint could not be written ({error.strerror})",
             "free disk space, then resume the run",
         ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write(partial: Path, model: Any, tokenizer: Any, optimizer: Optimizer, state: State) -> None:
+    from safetensors.torch import save_file
+
+    save_weights(model, tokenizer, partial)
+    tensors = {name: t.detach().cpu().contiguous() for name, t in optimizer.state().items()}
+    save_file(tensors, partial / TRAINER)
+    (partial / STATE).write_text(json.dumps(asdict(state)))
+    _write_manifest(partial)
+
+
+def try_out(run: Path, model: Any, tokenizer: Any, optimizer: Optimizer) -> int:
+    """Write a checkpoint and drop it again; its bytes on the disk."""
+    folder = make_private(run / directory.CHECKPOINTS)
+    partial = make_private(folder / f".tmp-{uuid.uuid4().hex[:8]}")
+    try:
+        _write(partial, model, tokenizer, optimizer, State(0, 0, None))
+        return size(partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,12 +29,13 @@ from engine.train import checkpoint
 from engine.train.batches import micro_batches, rows_of_step
 from engine.train.checkpoint import State
 from engine.train.machine import memory_bytes
+from engine.train.memory import again_with_room, within_memory
 from engine.train.optimizer import Optimizer
-from engine.train.plan import LEAST_BUDGET, Plan
+from engine.train.plan import Plan
+from engine.train.probe import probe
 from engine.train.report import Report
 from engine.train.schedule import learning_rate
 
-Found = TypeVar("Found")
 SAVE_SECONDS = 600.0
 """However rarely rows are looked at, no more than about this much work can be lost."""
 
@@ -46,6 +46,7 @@ class Job:
 
     `part` is the fixed part of the held-out rows that looks on the way use, chosen after the look at
     step 0; `loss_of_all` is the newest held-out loss over every row.
+    `tokens` and `seconds` are those of this attempt's updates, but for the first.
     """
 
     run: Path
@@ -60,6 +61,8 @@ class Job:
     part: np.ndarray | None = None
     saved_at: float = field(default_factory=time.monotonic)
     loss_of_all: float = math.nan
+    tokens: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def train(job: Job) -> bool:
 
 def _train(job: Job) -> bool:
     if job.state.step == 0:
+        probe(job)
         look(job, 0, every_row=True)
     job.report.say(events.PhaseBegan("training"))
     for step in range(job.state.step, job.plan.total_steps):
@@ -114,6 +118,8 @@ def update(job: Job, step: int) -> None:
     job.optimizer.step(rate)
     job.state = replace(job.state, step=step + 1)
     seconds = time.perf_counter() - began
+    if step:  # the first is slowed by beginnings
+        job.tokens, job.seconds = job.tokens + found.tokens, job.seconds + seconds
     job.report.say(
         events.Step(
             step=step + 1,
@@ -146,27 +152,6 @@ def gradients(job: Job, step: int, rows: np.ndarray) -> Gradients:
         (loss / label_tokens).backward()
         total += loss.detach()
     return Gradients(float(total) / label_tokens, sum(m.tokens for m in micros), label_tokens)
-
-
-def within_memory(job: Job, work: Callable[[], Found]) -> Found:
-    """What `work` gives, begun again with half the token budget whenever the device runs out of memory.
-
-    The plan keeps the smaller budget, so that a resume does not run into the same wall.
-    """
-    while True:
-        try:
-            return work()
-        except torch.OutOfMemoryError:
-            before = job.plan.token_budget
-            if before <= LEAST_BUDGET:
-                raise
-        job.optimizer.clear()
-        torch.cuda.empty_cache()
-        job.plan = replace(job.plan, token_budget=max(LEAST_BUDGET, before // 2))
-        directory.write_json(job.run / directory.PLAN, job.plan.to_json())
-        job.report.say(
-            events.OutOfMemory(step=job.state.step, before=before, after=job.plan.token_budget)
-        )
 
 
 def refuse_nonfinite(job: Job, step: int, rows: np.ndarray, loss: float) -> None:
@@ -254,7 +239,10 @@ def _eval(step: int, seen: RowLosses, *, all_rows: bool, seconds: float) -> even
 def save(job: Job) -> Path:
     """Commit a checkpoint of this step, then drop those no longer wanted."""
     job.report.say(events.PhaseBegan("saving"))
-    path = checkpoint.save(job.run, job.model, job.tokenizer, job.optimizer, job.state)
+    path = again_with_room(
+        job,
+        lambda: checkpoint.save(job.run, job.model, job.tokenizer, job.optimizer, job.state),
+    )
     job.report.say(
         events.Checkpoint(
             step=job.state.step,

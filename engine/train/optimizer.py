@@ -62,6 +62,17 @@ class Optimizer:
             if self.masters[name] is not parameter:
                 parameter.copy_(self.masters[name])
 
+    @torch.no_grad()
+    def fill(self) -> None:
+        """Make Adam's averages now, as zeros, where its first step would: then no later step needs more memory."""
+        for master in self.masters.values():
+            if master not in self.adamw.state:
+                self.adamw.state[master] = {
+                    "step": torch.zeros((), dtype=torch.float32, device=master.device),
+                    "exp_avg": torch.zeros_like(master),
+                    "exp_avg_sq": torch.zeros_like(master),
+                }
+
     def state(self) -> dict[str, torch.Tensor]:
         """Everything needed to go on exactly: masters and Adam's averages, by parameter name."""
         tensors: dict[str, torch.Tensor] = {}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from engine.config import Config
 from engine.train.schedule import steps_per_epoch, total_steps, warmup_steps
@@ -14,7 +14,6 @@ LEAST_LOOK_ROWS = 8
 CPU_BUDGET = 2048
 GPU_BUDGET = 16384
 LEAST_BUDGET = 256
-SHARE_OF_FREE = 0.5
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class Plan:
     weights are saved, the last one included.
 
     `eval_rows` rows (a fixed seeded part) are looked at on the way; step 0 and the end use all.
+    `estimate` was told before the start, `measured` by the probe; a resume takes both as they are.
     """
 
     total_steps: int
@@ -38,6 +38,8 @@ class Plan:
     threads: int
     checkpointing: bool = False
     attention: str = ""
+    estimate: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -67,47 +69,13 @@ def eval_rows(held_out: int, looks: int, trained_rows: int, max_fraction: float)
     return min(held_out, max(LEAST_LOOK_ROWS, allowed))
 
 
-@dataclass(frozen=True)
-class Cut:
-    """How many tokens go through the model at once, and whether its layers are computed twice for it."""
-
-    token_budget: int
-    checkpointing: bool
-
-
-def cut(
-    facts: dict[str, Any],
-    free_bytes: int,
-    longest: int,
-    wanted: Literal["auto", "off", "on"],
-    *,
-    cpu: bool,
-) -> Cut:
-    """Tokens at once that fit in half of what is free. `auto` computes layers twice only where the longest row
-    does not fit otherwise."""
-    plain = _fitting(facts, free_bytes, checkpointing=False)
-    twice = wanted == "on" or (wanted == "auto" and plain < longest)
-    fits = _fitting(facts, free_bytes, checkpointing=True) if twice else plain
-    return Cut(max(LEAST_BUDGET, min(fits, CPU_BUDGET if cpu else GPU_BUDGET)), twice)
-
-
-def _fitting(facts: dict[str, Any], free_bytes: int, *, checkpointing: bool) -> int:
-    """By a formula over the layers' widths, in units of a hidden state of 2 bytes a token and layer.
-
-    About 22 and three feed-forward ones of 8 are kept; computed twice, one a layer and all of one layer.
-    """
-    layers, hidden = int(facts.get("layers") or 32), int(facts.get("hidden") or 4096)
-    kept = 22 + 8 * 3
-    states = layers + kept if checkpointing else layers * kept
-    return int(SHARE_OF_FREE * free_bytes / (states * hidden * 2))
-
-
 def make(
     config: Config,
     *,
     train_rows: int,
     held_out: int,
-    fits: Cut,
+    budget: int,
+    checkpointing: bool = False,
     padded: bool,
     device: str,
     dtype: str,
@@ -125,11 +93,11 @@ def make(
         learning_rate=config.learning_rate,
         eval_steps=looks,
         eval_rows=eval_rows(held_out, len(looks), trained, config.eval.max_fraction),
-        token_budget=config.runtime.token_budget or fits.token_budget,
+        token_budget=config.runtime.token_budget or budget,
         padded=padded,
         device=device,
         dtype=dtype,
         threads=threads,
-        checkpointing=fits.checkpointing,
+        checkpointing=checkpointing,
         attention=attention,
     )

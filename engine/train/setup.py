@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from engine.data.frozen import Frozen, load_frozen
 from engine.errors import Problem
 from engine.model import adapt, attend, load
 from engine.model.find import facts
+from engine.model.shape import Shape
 from engine.runs import directory
-from engine.train import checkpoint, machine, plan
+from engine.train import checkpoint, estimate, machine, plan, rates
 from engine.train.checkpoint import State
+from engine.train.estimate import Estimate, Rows
 from engine.train.loop import Job
 from engine.train.optimizer import Optimizer
+from engine.train.probe import plan_event
 from engine.train.report import Report
 
 
@@ -41,8 +45,9 @@ def prepare(run: Path, report: Report) -> Job:
     report.say(_data_event(frozen))
 
     report.raise_if_stopped()
-    report.say(events.PhaseBegan("loading"))
     folder = Path(meta["model_path"])
+    told = None if decided else estimated(config, frozen, folder, device, _short(dtype))
+    report.say(events.PhaseBegan("loading"))
     model = load.load_model(folder, dtype, device)
     report.raise_if_stopped()
     tokenizer = load.load_tokenizer(folder)
@@ -51,17 +56,19 @@ def prepare(run: Path, report: Report) -> Job:
     optimizer = Optimizer(adapt.trained(model), config.train.weight_decay)
 
     if decided is None:
-        report.say(events.PhaseBegan("planning"))
-        decided = _plan(config, frozen, folder, device, dtype, attention)
+        assert told is not None
+        decided = _plan(config, frozen, told, device, dtype, attention)
         directory.write_json(run / directory.PLAN, decided.to_json())
     directory.write_json(run / directory.ENVIRONMENT, machine.versions())
     if decided.checkpointing:
         adapt.checkpoint_layers(model)
-    report.say(_plan_event(decided, model))
-    return Job(
+    job = Job(
         run=run, config=config, plan=decided, data=frozen, model=model, tokenizer=tokenizer, optimizer=optimizer,
-        report=report, state=_go_back(run, model, optimizer, report), part=_part(run),
+        report=report, state=State(0, 0, None), part=_part(run),
     )  # fmt: skip
+    report.say(plan_event(job))
+    job.state = _go_back(run, model, optimizer, report)
+    return job
 
 
 def _part(run: Path) -> np.ndarray | None:
@@ -86,27 +93,41 @@ def _dtype(decided: plan.Plan | None, config: Config, device: str) -> torch.dtyp
     return load.pick_dtype(wanted, device)
 
 
-def _plan(
-    config: Config, frozen: Frozen, folder: Path, device: str, dtype: torch.dtype, attention: str
-) -> plan.Plan:
+def estimated(config: Config, frozen: Frozen, folder: Path, device: str, dtype: str) -> Estimate:
+    """What the run will need, with the token budget that fits. Raises Problem where it can't."""
     if not len(frozen.train):
         raise Problem("data", "no row is left to train on", "lower data.eval_fraction, or add rows")
-    sides = [side for side in (frozen.train, frozen.eval) if len(side)]
-    fits = plan.cut(
-        facts(folder), machine.free_bytes(device), max(int(np.diff(side.offsets).max()) for side in sides),
-        config.runtime.checkpointing, cpu=not device.startswith("cuda"),
-    )  # fmt: skip
-    return plan.make(
+    shape, rows = Shape.from_json(facts(folder)["shape"]), rows_in(frozen)
+    rate = rates.recall(machine.device_name(device), dtype, config.method.name, shape.hidden)
+    place = estimate.Place(device, dtype, *machine.room(device), rate)
+    refused = estimate.misfit(config, shape, rows, place)
+    if refused is not None:
+        raise refused
+    return estimate.choose(config, shape, rows, place)
+
+
+def rows_in(frozen: Frozen) -> Rows:
+    train, held_out = frozen.train, frozen.eval
+    longest = max(int(np.diff(side.offsets).max(initial=0)) for side in (train, held_out))
+    return Rows(len(train), len(held_out), len(train.ids), int(train.labels.sum()), longest)
+
+
+def _plan(
+    config: Config, frozen: Frozen, told: Estimate, device: str, dtype: torch.dtype, attention: str
+) -> plan.Plan:
+    made = plan.make(
         config,
         train_rows=len(frozen.train),
         held_out=len(frozen.eval),
-        fits=fits,
+        budget=told.token_budget,
+        checkpointing=told.checkpointing,
         padded=attention == attend.OWN,
         device=device,
         dtype=_short(dtype),
         threads=torch.get_num_threads(),
         attention=attention,
     )
+    return replace(made, estimate=told.to_json())
 
 
 def _go_back(run: Path, model: Any, optimizer: Optimizer, report: Report) -> State:
@@ -130,16 +151,6 @@ def _data_event(frozen: Frozen) -> events.DataReady:
         dropped=int(info.get("dropped", 0)),
         truncated=int(info.get("truncated", 0)),
         label_tokens=int(frozen.train.labels.sum()),
-    )
-
-
-def _plan_event(decided: plan.Plan, model: Any) -> events.Plan:
-    choices = decided.to_json()
-    trained = sum(p.numel() for p in adapt.trained(model).values())
-    choices["trained_share"] = trained / max(1, sum(p.numel() for p in model.parameters()))
-    choices["trained_weights"] = trained
-    return events.Plan(
-        token_budget=decided.token_budget, peak_bytes=0, seconds=0.0, choices=choices
     )
 
 

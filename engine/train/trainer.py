@@ -46,6 +46,7 @@ def wait_for_run() -> Path | None:
     None when the asker went away. CUDA reads its environment when it is first used, later than this.
     """
     import_heavy()
+    learn_rates()
     line = sys.stdin.readline()
     if not line.strip():
         return None
@@ -68,6 +69,15 @@ def import_heavy() -> None:
     import engine.train.loop
 
     assert all((peft, torch, transformers.AutoModelForCausalLM, engine.train.loop))
+
+
+def learn_rates() -> None:
+    """Measure the processor's products where no rate is known yet, so that the first run's time can be told."""
+    from engine import machine
+    from engine.train.machine import measure_products
+
+    if not machine.read_gpus():
+        measure_products()
 
 
 def work(run: Path) -> int:
@@ -139,10 +149,12 @@ def _in_one_line(run: Path, error: Exception) -> str:
 def _train(run: Path, report: Any) -> int:
     from engine import events
     from engine.train import checkpoint, loop
+    from engine.train.afford import remember_rate
     from engine.train.setup import prepare
 
     job = prepare(run, report)
     complete = loop.train(job)
+    remember_rate(job, job.seconds / max(1, job.tokens))
     best = run / directory.CHECKPOINTS / f"step-{job.state.best_step or job.state.step:06d}"
     final = checkpoint.publish_final(run, best)
     if complete:

@@ -48,7 +48,7 @@ def make_job(
         config = knobs.with_value(config, path, value)
     model = adapt.adapt(model, config.method, config.train.seed)
     decided = plan.make(
-        config, train_rows=len(train), held_out=len(held_out), fits=plan.Cut(budget, False), padded=padded,
+        config, train_rows=len(train), held_out=len(held_out), budget=budget, padded=padded,
         device="cpu", dtype="float32", threads=1,
     )  # fmt: skip
     if config.runtime.checkpointing == "on":

@@ -66,6 +66,8 @@ class Report:
                 )
             case events.Hello(device=device, dtype=dtype):
                 self._print(f"device {clean(device, 60, lines=False)}, {dtype}")
+            case events.Plan(measured=measured) if measured:
+                self._print(f"plan {figures.plan_words(history)}")
             case events.Resumed(from_step=step):
                 self._print(f"goes on from step {step:,}")
             case events.Eval():
@@ -177,6 +179,11 @@ def last_lines(history: History, path: Path, killed: bool) -> list[str]:
     lines = [
         f"{history.status}: {step:,} step{'' if step == 1 else 's'} in {time}{_outcome(history)}"
     ]
+    if history.plan and history.plan.peak_bytes and history.peak_bytes:
+        planned = figures.memory(history.plan.peak_bytes)
+        lines.append(
+            f"memory   {figures.memory(history.peak_bytes)} at most; {planned} were planned"
+        )
     if history.path:
         lines.append(f"weights  {_whole(path, history.path)}")
     if history.status == "stopped":

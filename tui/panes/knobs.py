@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,13 +15,18 @@ from textual.widgets import Static
 from engine.config import Config, Knob, knobs, parse_value, with_value
 from engine.errors import Problem
 from engine.text import clean
+from engine.train.foresee import Foreseen, foresee
 from engine.train.schedule import total_steps
 from tui import keys
 from tui.focus import focus
+from tui.needs import needs
 from tui.state import DATA_KNOBS
 from tui.widgets.field import Field
 from tui.widgets.knob_row import KnobRow, shown
 from tui.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from engine.machine import Machine
 
 
 class KnobList(VerticalScroll, can_focus=False, inherit_bindings=False):
@@ -80,6 +85,7 @@ class KnobsPane(Pane):
     DEFAULT_CSS = """
     KnobsPane #knob-words { height: 4; }
     KnobsPane #knob-sum { height: 1; }
+    KnobsPane #knob-needs { height: auto; max-height: 4; }
     KnobsPane #knobs-more { height: auto; display: none; }
     KnobsPane #knobs-more.-open { display: block; }
     KnobsPane .section { height: 1; color: $quiet; padding-left: 3; }
@@ -105,6 +111,7 @@ class KnobsPane(Pane):
         super().__init__()
         self._config = config
         self._summary: dict[str, Any] | None = None
+        self._machine: Machine | None = None
         self._wrong: dict[str, Problem] = {}
         self._first = [knob for knob in knobs() if knob.first]
         self._rest = [knob for knob in knobs() if not knob.first]
@@ -118,6 +125,7 @@ class KnobsPane(Pane):
             )
             yield Vertical(id="knobs-more")
         yield Static(id="knob-sum", markup=False)
+        yield Static(id="knob-needs", markup=False)
         yield Static(id="knob-words", markup=False)
 
     def on_mount(self) -> None:
@@ -129,6 +137,15 @@ class KnobsPane(Pane):
         """Show these settings, and what they come to on this data."""
         self._config, self._summary = config, summary
         self._show_all()
+
+    def see(self, machine: Machine) -> None:
+        """Take note of the machine that a run will be on."""
+        self._machine = machine
+        if self.is_mounted:
+            self._show_needs()
+
+    def on_resize(self) -> None:
+        self._show_needs()
 
     def _show_all(self) -> None:
         for row in self.query(KnobRow):
@@ -150,6 +167,15 @@ class KnobsPane(Pane):
 
     def _show_sum(self) -> None:
         self.query_one("#knob-sum", Static).update(self._sum())
+        self._show_needs()
+
+    def _show_needs(self) -> None:
+        """Memory and time, live; nothing until they can be told."""
+        line = self.query_one("#knob-needs", Static)
+        found: Foreseen | None = foresee(self._config, self._summary, self._machine)
+        line.display = found is not None
+        if found is not None:
+            line.update(needs(found, self.content_size.width))
 
     def _sum(self) -> Content:
         train = self._config.train

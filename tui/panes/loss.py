@@ -188,7 +188,7 @@ def standing(history: History | None, running: bool) -> Standing:
 
 
 def outcome(history: History | None, now: Standing) -> str:
-    """What came of a run and where to look, in a line or two; the last warning while it goes on."""
+    """What came of a run and where to look, in a line or two; while it goes on the last warning, or its plan."""
     if history is None:
         return ""
     log = paths.runs() / history.run / "worker.log"
@@ -206,7 +206,7 @@ def outcome(history: History | None, now: Standing) -> str:
         return f"saved after step {step:,}{_kept(history)}"
     if history.warnings:
         return f"! {clean(history.warnings[-1].message, 200, lines=False)}"
-    return ""
+    return figures.plan_words(history)
 
 
 def _kept(history: History) -> str:
