@@ -63,7 +63,7 @@ def figures(history: History, machine: Machine | None = None) -> list[Figure]:
         Figure(" ", "", "learning rate", "rate", rate(step.learning_rate) if step else "-"),
         Figure(" ", "", "gradient norm", "grad", loss(step.grad_norm if step else math.nan, 2)),
         Figure(" ", "", "speed", "speed", f"{step.tokens_per_second:,.0f} tok/s" if step else "-"),
-        Figure(" ", "", "memory", "memory", _memory(history)),
+        Figure(" ", "", "memory", "memory", memory(history.peak_bytes)),
         _gpu(history, machine),
     ]
 
@@ -151,13 +151,6 @@ def change(before: float, after: float) -> str:
         f"{BETTER} better" if after < before else f"{WORSE} worse" if after > before else "the same"
     )
     return f"{before:.2f} -> {after:.2f} {way}"
-
-
-def _memory(history: History) -> str:
-    """The most so far, beside what was planned."""
-    most = memory(history.peak_bytes)
-    planned = history.plan.peak_bytes if history.plan else 0
-    return f"{most} of {memory(planned)}" if planned and history.peak_bytes else most
 
 
 def _held_out(history: History) -> str:
